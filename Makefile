@@ -1,0 +1,5 @@
+.PHONY: run test
+run:
+	cargo build --release
+test:
+	cargo nextest run --workspace

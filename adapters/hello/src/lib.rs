@@ -1,0 +1,1 @@
+//! The smallest useful adapter: a greeting on a TCP port.

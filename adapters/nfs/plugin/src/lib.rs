@@ -1,0 +1,1 @@
+//! The NFS adapter as a loadable library.

@@ -1,0 +1,2 @@
+//! The command line of a DittoFS host.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The REST bodies that the DittoFS host and dfsctl exchange.

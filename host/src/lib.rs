@@ -1,0 +1,1 @@
+//! The DittoFS host process: loads protocol adapters and supplies them settings, metrics, logs and file systems.

@@ -1,0 +1,1 @@
+//! The adapter's side: what `export_adapter!` expands to.

@@ -1,0 +1,9 @@
+//! The border itself: the only place that names `abi_stable`.
+
+pub(crate) mod load;
+pub mod export;
+
+pub(crate) use abi_stable::std_types::RVec;
+
+/// Bytes that either side may grow and free.
+pub(crate) type ByteVec = RVec<u8>;

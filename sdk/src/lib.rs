@@ -1,0 +1,35 @@
+//! What the author of a DittoFS adapter sees.
+//!
+//! An adapter is a dynamic library that speaks one protocol. It implements [`Adapter`], names
+//! the type in [`export_adapter!`], and is given a [`Context`]: the exported file systems,
+//! metrics, persisted key-value pairs, listeners and a shutdown signal. Its settings are one
+//! struct; schema, defaults, documentation, validation and the flags of `dfsctl` all come
+//! from it.
+//!
+//! # What holds at the border
+//! - The SDK's version is the ABI's version. A host with SDK 1.y loads every adapter of SDK 1.x.
+//! - Each adapter instance has a runtime of its own, made by the SDK; no handle of a tokio
+//!   runtime crosses the border.
+//! - A panic in either side becomes an error on the other; it never ends the process.
+//! - A library is never unloaded; stopping an adapter drops its instance.
+
+mod abi;
+mod adapter;
+mod context;
+pub mod host;
+pub mod log;
+pub mod metrics;
+pub mod settings;
+pub mod vfs;
+
+pub use adapter::{Adapter, Applied, Error, FieldError, Health, Info, State};
+pub use context::{Context, Kv, KvError, Share, Shares, Squash};
+
+/// What [`export_adapter!`] and derives expand to; not for direct use.
+#[doc(hidden)]
+pub mod private {
+    pub use crate::abi::export;
+}
+
+/// The version of the SDK, and so of the border between host and adapters: (major, minor).
+pub const VERSION: (u32, u32) = (1, 0);

@@ -1,0 +1,139 @@
+//! The file-system contract: what every backend offers and every protocol uses.
+//!
+//! One trait, [`FileSystem`], stands between protocols and storage. Objects are named by opaque
+//! persistent [`Handle`]s; every call that depends on permissions carries the caller's [`Cred`];
+//! every answer is an [`Op`], ready at once where the backend could not have blocked.
+//!
+//! What is promised to protocols, and checked by the testkit on every backend:
+//! - a handle stays valid over restart and rename, and is never reused for another object;
+//! - `fileid` is never 0 and is unique within the file system;
+//! - `change` grows with every change of data or metadata, also over restarts;
+//! - names are byte strings; nothing is normalised;
+//! - an acknowledged namespace or attribute change, and data acknowledged as
+//!   [`Stability::File`] or after [`File::commit`], survive power loss.
+
+mod attr;
+mod buffer;
+mod error;
+mod op;
+mod types;
+
+pub use attr::{Attr, Kind, SetAttr, SetTime, Time};
+pub use buffer::Buffer;
+pub use error::{VfsError, VfsResult};
+pub use op::Op;
+pub use types::{
+    Access, Capabilities, Cred, CreateHow, Created, DirChange, DirEntry, FsInfo, FsStat, Handle,
+    HandleTooLong, Listing, Made, Name, NameError, NewNode, Node, OpenAccess, ReadDirLimit, ReadOk,
+    Stability, Written,
+};
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+/// A file system that protocols export.
+///
+/// No method blocks the calling thread on a device: what may sleep is answered with
+/// [`Op::Later`]. Permissions are decided here, under the caller's [`Cred`]; the
+/// protocol's own rules (export options, share reservations) are decided before.
+pub trait FileSystem: Send + Sync + 'static {
+    /// Limits and capabilities; constant while the file system is in use.
+    fn info(&self) -> FsInfo;
+
+    /// The handle of the root directory.
+    fn root(&self) -> Handle;
+
+    /// Finds `name` in `dir`. Needs search permission on `dir`.
+    fn lookup(&self, cred: &Cred, dir: &Handle, name: Name<'_>) -> Op<Node>;
+
+    /// The directory that holds `dir`; [`VfsError::NotFound`] for the root.
+    fn parent(&self, cred: &Cred, dir: &Handle) -> Op<Node>;
+
+    /// The attributes of an object; no permission is needed.
+    fn attr(&self, object: &Handle) -> Op<Attr>;
+
+    /// Changes attributes, all or (on error) as few as possible, and returns the new ones.
+    ///
+    /// A size change needs write permission on the file; through an open file use
+    /// [`File::truncate`].
+    fn set_attr(&self, cred: &Cred, object: &Handle, changes: &SetAttr) -> Op<Attr>;
+
+    /// The subset of `wanted` that `cred` is granted.
+    fn access(&self, cred: &Cred, object: &Handle, wanted: Access) -> Op<Access>;
+
+    /// The target of a symbolic link, byte for byte.
+    fn read_link(&self, cred: &Cred, link: &Handle) -> Op<Bytes>;
+
+    /// Entries of `dir` after the entry whose cookie is `after` (0 starts), in a stable order,
+    /// without `.` and `..`. Cookies are never 0, 1 or 2 and survive changes of the directory;
+    /// a cookie that can't be resumed is [`VfsError::BadCookie`].
+    fn read_dir(&self, cred: &Cred, dir: &Handle, after: u64, limit: ReadDirLimit) -> Op<Listing>;
+
+    /// Makes a directory, symbolic link or special file; [`VfsError::Exists`] if `name` is taken.
+    fn make(
+        &self,
+        cred: &Cred,
+        dir: &Handle,
+        name: Name<'_>,
+        what: &NewNode,
+        attr: &SetAttr,
+    ) -> Op<Made>;
+
+    /// Opens a regular file under the caller's permissions. The file stays readable and
+    /// writable through the returned object until it is dropped, whatever happens to its
+    /// names and mode in between.
+    fn open(&self, cred: &Cred, file: &Handle, access: OpenAccess) -> Op<Arc<dyn File>>;
+
+    /// Creates (or, as `how` allows, finds) and opens a regular file in one step. A file that
+    /// this call created is opened whatever mode it was given.
+    fn create(
+        &self,
+        cred: &Cred,
+        dir: &Handle,
+        name: Name<'_>,
+        how: CreateHow,
+        attr: &SetAttr,
+        access: OpenAccess,
+    ) -> Op<Created>;
+
+    /// Removes the entry `name`, be it a file or an empty directory. Data of an open file stay
+    /// until its last [`File`] is dropped.
+    fn remove(&self, cred: &Cred, dir: &Handle, name: Name<'_>) -> Op<DirChange>;
+
+    /// Renames, replacing what POSIX rename(2) would replace. Answers with the changes of
+    /// the source and of the target directory.
+    fn rename(
+        &self,
+        cred: &Cred,
+        from_dir: &Handle,
+        from: Name<'_>,
+        to_dir: &Handle,
+        to: Name<'_>,
+    ) -> Op<(DirChange, DirChange)>;
+
+    /// Gives `object` a further name.
+    fn link(&self, cred: &Cred, object: &Handle, dir: &Handle, name: Name<'_>) -> Op<DirChange>;
+
+    /// Space and inodes, in bytes and counts.
+    fn stat_fs(&self) -> Op<FsStat>;
+}
+
+/// An open regular file; dropping it closes it.
+pub trait File: Send + Sync + 'static {
+    /// The file's attributes now.
+    fn attr(&self) -> Op<Attr>;
+
+    /// Appends up to `count` bytes from `offset` to `into`, which travels to the backend and
+    /// back. Its earlier content is untouched.
+    fn read(&self, offset: u64, count: u32, into: Buffer) -> Op<ReadOk>;
+
+    /// Writes all of `data` at `offset`, or as much as fits, at least as stable as `how`.
+    fn write(&self, offset: u64, data: Bytes, how: Stability) -> Op<Written>;
+
+    /// Makes what was written in `[offset, offset + count)` stable; a count of 0 means to the end.
+    fn commit(&self, offset: u64, count: u64) -> Op<()>;
+
+    /// Sets the size through this open file, which must be open for writing.
+    fn truncate(&self, size: u64) -> Op<Attr>;
+}

@@ -1,0 +1,1 @@
+//! Conformance checks for DittoFS file systems and adapters.
