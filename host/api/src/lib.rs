@@ -1,1 +1,40 @@
-//! The REST bodies that the DittoFS host and dfsctl exchange.
+//! The REST bodies that the DittoFS host and `dfsctl` exchange, and where the two meet.
+//!
+//! | Method and path | Body → answer |
+//! |---|---|
+//! | `GET /health` | → [`Health`]; no token |
+//! | `GET /health/ready` | → [`Ready`], 503 while not ready; no token |
+//! | `GET /api/v1/adapters` | → `[`[`Adapter`]`]` |
+//! | `GET`, `PUT /api/v1/adapters/{type}` | [`AdapterUpdate`] → [`Adapter`] |
+//! | `POST /api/v1/adapters/{type}/restart` | → [`Adapter`] |
+//! | `GET /api/v1/adapters/{type}/settings` | → [`Settings`] |
+//! | `PUT`, `PATCH …/settings` (`?dry_run=true`) | all, some fields ([`Fields`]) → [`Settings`] |
+//! | `POST …/settings/reset` (`?setting=FIELD`) | → [`Settings`] |
+//! | `GET …/settings/schema` | → [`SettingsSchema`] |
+//! | `GET …/settings/defaults` | → [`Defaults`] |
+//! | `GET`, `POST /api/v1/shares` | [`ShareCreate`] → `[`[`Share`]`]`, [`Share`] |
+//! | `GET`, `DELETE /api/v1/shares/{name}` | → [`Share`], nothing; see [`share_path`] |
+//!
+//! Every refusal is a [`Problem`] with [`PROBLEM_CONTENT_TYPE`]. The token goes into
+//! `Authorization: Bearer`. Reads of one adapter or of its settings carry an `ETag` made of the
+//! version; a write may carry it back as `If-Match` and is refused with 412 if it is stale.
+
+mod adapter;
+mod health;
+mod problem;
+mod run;
+mod settings;
+mod share;
+
+pub use adapter::{Adapter, AdapterHealth, AdapterHealthStatus, AdapterState, AdapterUpdate};
+pub use health::{Health, HealthStatus, Ready};
+pub use problem::{PROBLEM_CONTENT_TYPE, Problem};
+pub use run::{DEFAULT_API, DEFAULT_METRICS, RUN_FILE, RunInfo, TOKEN_FILE, default_state_dir};
+pub use settings::{Applied, Defaults, Fields, Range, Settings, SettingsSchema};
+pub use share::{Backend, NOBODY, Origin, Share, ShareCreate, Squash, share_path};
+
+/// The path under which everything but health lives.
+pub const API_PREFIX: &str = "/api/v1";
+
+/// The longest request body, in bytes, that the host reads.
+pub const MAX_BODY: u64 = 1 << 20;
