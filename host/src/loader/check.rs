@@ -58,22 +58,38 @@ fn run(checker: &Path, file: &Path) -> Result<Result<(), String>, String> {
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|error| format!("can't be checked: {} does not start: {error}", checker.display()))?;
+        .map_err(|error| {
+            format!(
+                "can't be checked: {} does not start: {error}",
+                checker.display()
+            )
+        })?;
     let complaint = complaint_of(&mut child);
     let status = wait(&mut child)?;
-    let complaint = complaint.and_then(|reader| reader.join().ok()).unwrap_or_default();
+    let complaint = complaint
+        .and_then(|reader| reader.join().ok())
+        .unwrap_or_default();
     verdict(status, complaint)
 }
 
 fn verdict(status: ExitStatus, complaint: String) -> Result<Result<(), String>, String> {
     if let Some(signal) = status.signal() {
-        return Err(format!("crashes when it is loaded (signal {signal}); rebuild or replace it"));
+        return Err(format!(
+            "crashes when it is loaded (signal {signal}); rebuild or replace it"
+        ));
     }
-    let line = complaint.lines().last().unwrap_or_default().trim().to_owned();
+    let line = complaint
+        .lines()
+        .last()
+        .unwrap_or_default()
+        .trim()
+        .to_owned();
     match (status.success(), line.is_empty()) {
         (true, _) => Ok(Ok(())),
         (false, false) => Ok(Err(line)),
-        (false, true) => Err(format!("ends the process when it is loaded ({status}); replace it")),
+        (false, true) => Err(format!(
+            "ends the process when it is loaded ({status}); replace it"
+        )),
     }
 }
 

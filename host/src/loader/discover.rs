@@ -19,7 +19,10 @@ pub(super) fn discover(dirs: &[PathBuf]) -> Vec<Found> {
     let mut names = HashSet::new();
     dirs.iter()
         .flat_map(|dir| candidates(dir))
-        .map(|path| Found { manifest: Plugin::manifest_of(&path), path })
+        .map(|path| Found {
+            manifest: Plugin::manifest_of(&path),
+            path,
+        })
         .filter(|found| match &found.manifest {
             Ok(manifest) => names.insert(manifest.name.clone()),
             Err(_) => true,
@@ -30,7 +33,9 @@ pub(super) fn discover(dirs: &[PathBuf]) -> Vec<Found> {
 /// The files of `dir` named `lib*adapter*.so`, in the order of their names. A directory that
 /// is not there has none: the default directories are optional.
 fn candidates(dir: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    let Ok(entries) = fs::read_dir(dir) else {
+        return Vec::new();
+    };
     let mut paths: Vec<PathBuf> = entries
         .filter_map(Result::ok)
         .map(|entry| entry.path())
@@ -42,9 +47,13 @@ fn candidates(dir: &Path) -> Vec<PathBuf> {
 
 fn is_candidate(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "so")
-        && path.file_stem().and_then(|stem| stem.to_str()).is_some_and(|stem| {
-            stem.strip_prefix("lib").is_some_and(|name| name.contains("adapter"))
-        })
+        && path
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .is_some_and(|stem| {
+                stem.strip_prefix("lib")
+                    .is_some_and(|name| name.contains("adapter"))
+            })
 }
 
 #[cfg(test)]

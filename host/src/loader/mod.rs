@@ -58,6 +58,8 @@ impl Loader {
     /// that may. Content that this process has loaded before is not loaded twice.
     pub fn load(&self, found: &Found) -> Result<Plugin, LoadError> {
         found.manifest.as_ref().map_err(Clone::clone)?;
-        stage::stage(&found.path, &self.staging)?.check(&self.checker)?.load()
+        stage::stage(&found.path, &self.staging)?
+            .check(&self.checker)?
+            .load()
     }
 }

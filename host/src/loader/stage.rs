@@ -57,7 +57,10 @@ impl Staged {
 /// Copies `origin` into `staging` unless its content is there already.
 pub(super) fn stage(origin: &Path, staging: &Path) -> Result<Staged, LoadError> {
     copy(origin, staging)
-        .map(|path| Staged { origin: origin.to_owned(), path })
+        .map(|path| Staged {
+            origin: origin.to_owned(),
+            path,
+        })
         .map_err(|error| {
             LoadError(format!(
                 "{}: can't be copied to {}: {error}; make room or correct the permissions",
@@ -85,14 +88,20 @@ fn copy_and_hash(from: &mut File, to: &Path) -> io::Result<String> {
     let mut chunk = vec![0; 1 << 18];
     loop {
         let read = from.read(&mut chunk)?;
-        let Some(data) = chunk.get(..read).filter(|data| !data.is_empty()) else { break };
+        let Some(data) = chunk.get(..read).filter(|data| !data.is_empty()) else {
+            break;
+        };
         hasher.update(data);
         file.write_all(data)?;
     }
     file.set_permissions(Permissions::from_mode(0o500))?;
     // A crash must not leave a short file under the name of the whole content.
     file.sync_all()?;
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hasher
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }
 
 /// A file that is gone when this is dropped, unless it was renamed.
@@ -131,7 +140,11 @@ mod tests {
         assert_ne!(first, second);
         assert_eq!(fs::read(first).unwrap(), b"one");
         assert_eq!(fs::read(second).unwrap(), b"two");
-        assert_eq!(fs::read_dir(&staging).unwrap().count(), 2, "no temporary file is left");
+        assert_eq!(
+            fs::read_dir(&staging).unwrap().count(),
+            2,
+            "no temporary file is left"
+        );
     }
 
     #[test]
