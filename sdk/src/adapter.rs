@@ -22,7 +22,14 @@ pub trait Adapter: Send + Sync + Sized + 'static {
     /// The settings: one struct is their schema, defaults, documentation and flags.
     /// Field documentation becomes help text; `#[schemars(range(..))]` becomes validation;
     /// [`settings`](crate::settings) lists the further attributes.
-    type Settings: DeserializeOwned + Serialize + JsonSchema + Default + Clone + Send + Sync + 'static;
+    type Settings: DeserializeOwned
+        + Serialize
+        + JsonSchema
+        + Default
+        + Clone
+        + Send
+        + Sync
+        + 'static;
 
     /// Who the adapter is.
     const INFO: Info;
@@ -125,7 +132,10 @@ pub struct FieldError {
 impl FieldError {
     /// An error of `field`.
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: field.into(), message: message.into() }
+        Self {
+            field: field.into(),
+            message: message.into(),
+        }
     }
 }
 

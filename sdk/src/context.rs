@@ -30,7 +30,12 @@ impl Context {
         shutdown: watch::Receiver<bool>,
     ) -> Self {
         let metrics = Metrics::new(Arc::clone(&host));
-        Self { host, metrics, shares, shutdown }
+        Self {
+            host,
+            metrics,
+            shares,
+            shutdown,
+        }
     }
 
     /// The host's version, as `dittofs --version` prints it.
@@ -55,13 +60,19 @@ impl Context {
 
     /// Small blobs that survive restarts, private to the adapter.
     pub fn kv(&self) -> Kv {
-        Kv { host: Arc::clone(&self.host) }
+        Kv {
+            host: Arc::clone(&self.host),
+        }
     }
 
     /// A listening socket on `address`, owned by the host and lent: it stays open over a
     /// restart of the adapter, so that no connection attempt is lost. Must be called on
     /// the instance's runtime.
-    pub fn listener(&self, name: &str, address: SocketAddr) -> Result<tokio::net::TcpListener, Error> {
+    pub fn listener(
+        &self,
+        name: &str,
+        address: SocketAddr,
+    ) -> Result<tokio::net::TcpListener, Error> {
         let listener = self.host.listener(name, address)?;
         listener.set_nonblocking(true)?;
         Ok(tokio::net::TcpListener::from_std(listener)?)

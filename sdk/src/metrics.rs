@@ -65,12 +65,22 @@ impl Metrics {
 
     /// A family of counters with these labels.
     pub fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<Counters, Error> {
-        Ok(Counters(self.family(name, help, labels, FamilyKind::Counter)?))
+        Ok(Counters(self.family(
+            name,
+            help,
+            labels,
+            FamilyKind::Counter,
+        )?))
     }
 
     /// A family of gauges with these labels.
     pub fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<Gauges, Error> {
-        Ok(Gauges(self.family(name, help, labels, FamilyKind::Gauge)?))
+        Ok(Gauges(self.family(
+            name,
+            help,
+            labels,
+            FamilyKind::Gauge,
+        )?))
     }
 
     /// A family of histograms with these labels and upper bounds of buckets.
@@ -81,7 +91,12 @@ impl Metrics {
         labels: &[&str],
         buckets: &[f64],
     ) -> Result<Histograms, Error> {
-        Ok(Histograms(self.family(name, help, labels, FamilyKind::Histogram(buckets.to_vec()))?))
+        Ok(Histograms(self.family(
+            name,
+            help,
+            labels,
+            FamilyKind::Histogram(buckets.to_vec()),
+        )?))
     }
 
     /// A counter without labels.

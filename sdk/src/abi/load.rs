@@ -36,12 +36,18 @@ pub struct Plugin {}
 impl Plugin {
     /// Reads the manifest of the file at `path` and runs none of its code.
     pub fn manifest_of(path: &Path) -> Result<Manifest, LoadError> {
-        Err(LoadError(format!("{}: loading is not built yet", path.display())))
+        Err(LoadError(format!(
+            "{}: loading is not built yet",
+            path.display()
+        )))
     }
 
     /// Checks and loads the file at `path`, which must never be overwritten in place afterwards.
     pub fn load(path: &Path) -> Result<Self, LoadError> {
-        Err(LoadError(format!("{}: loading is not built yet", path.display())))
+        Err(LoadError(format!(
+            "{}: loading is not built yet",
+            path.display()
+        )))
     }
 
     /// What the library says of itself.

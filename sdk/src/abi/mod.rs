@@ -1,7 +1,7 @@
 //! The border itself: the only place that names `abi_stable`.
 
-pub(crate) mod load;
 pub mod export;
+pub(crate) mod load;
 
 pub(crate) use abi_stable::std_types::RVec;
 

@@ -23,7 +23,7 @@ pub use buffer::Buffer;
 pub use error::{VfsError, VfsResult};
 pub use op::Op;
 pub use types::{
-    Access, Capabilities, Cred, CreateHow, Created, DirChange, DirEntry, FsInfo, FsStat, Handle,
+    Access, Capabilities, CreateHow, Created, Cred, DirChange, DirEntry, FsInfo, FsStat, Handle,
     HandleTooLong, Listing, Made, Name, NameError, NewNode, Node, OpenAccess, ReadDirLimit, ReadOk,
     Stability, Written,
 };

@@ -49,9 +49,7 @@ impl<T> Future for Op<T> {
     /// Polling again after completion answers [`VfsError::Io`].
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.get_mut() {
-            Self::Ready(result) => {
-                Poll::Ready(std::mem::replace(result, Err(VfsError::Io)))
-            }
+            Self::Ready(result) => Poll::Ready(std::mem::replace(result, Err(VfsError::Io))),
             Self::Later(future) => future.as_mut().poll(cx),
         }
     }

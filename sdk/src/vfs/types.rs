@@ -34,7 +34,10 @@ impl Handle {
             .get_mut(..from.len())
             .ok_or(HandleTooLong)?
             .copy_from_slice(from);
-        Ok(Self { len: from.len() as u8, bytes })
+        Ok(Self {
+            len: from.len() as u8,
+            bytes,
+        })
     }
 
     /// The bytes, as the backend made them.
@@ -129,12 +132,20 @@ pub struct Cred {
 impl Cred {
     /// The superuser.
     pub fn root() -> Self {
-        Self { uid: 0, gid: 0, groups: Arc::from([]) }
+        Self {
+            uid: 0,
+            gid: 0,
+            groups: Arc::from([]),
+        }
     }
 
     /// A user with one group.
     pub fn user(uid: u32, gid: u32) -> Self {
-        Self { uid, gid, groups: Arc::from([]) }
+        Self {
+            uid,
+            gid,
+            groups: Arc::from([]),
+        }
     }
 
     /// Whether the caller is in `gid`.
