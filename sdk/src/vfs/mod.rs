@@ -16,6 +16,7 @@ mod attr;
 mod buffer;
 mod error;
 mod op;
+pub mod posix;
 mod types;
 
 pub use attr::{Attr, Kind, SetAttr, SetTime, Time};

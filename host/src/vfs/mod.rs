@@ -1,0 +1,4 @@
+//! The file systems that shares stand on.
+
+/// A file system in memory.
+pub use dittofs_memfs as memory;
