@@ -1,3 +1,4 @@
 //! The DittoFS host process: loads protocol adapters and supplies them settings, metrics, logs and file systems.
 
 pub mod loader;
+pub mod vfs;

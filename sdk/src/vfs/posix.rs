@@ -41,7 +41,11 @@ pub fn permits(attr: &Attr, cred: &Cred, want: u32) -> bool {
 
 /// As [`permits`], as a result: [`VfsError::AccessDenied`].
 pub fn check(attr: &Attr, cred: &Cred, want: u32) -> VfsResult<()> {
-    if permits(attr, cred, want) { Ok(()) } else { Err(VfsError::AccessDenied) }
+    if permits(attr, cred, want) {
+        Ok(())
+    } else {
+        Err(VfsError::AccessDenied)
+    }
 }
 
 /// The subset of `wanted` that the permission bits grant.
@@ -98,11 +102,17 @@ pub fn check_set_attr(attr: &Attr, cred: &Cred, changes: &SetAttr) -> VfsResult<
     if changes.size.is_some() {
         check(attr, cred, WRITE)?;
     }
-    if changes.uid.is_some_and(|uid| cred.uid != 0 && (uid != attr.uid || !owner)) {
+    if changes
+        .uid
+        .is_some_and(|uid| cred.uid != 0 && (uid != attr.uid || !owner))
+    {
         return Err(VfsError::NotPermitted);
     }
     let foreign_group = |gid: u32| gid != attr.gid && !cred.in_group(gid);
-    if changes.gid.is_some_and(|gid| cred.uid != 0 && (!owner || foreign_group(gid))) {
+    if changes
+        .gid
+        .is_some_and(|gid| cred.uid != 0 && (!owner || foreign_group(gid)))
+    {
         return Err(VfsError::NotPermitted);
     }
     if changes.mode.is_some() && !owner {
@@ -122,14 +132,22 @@ pub fn check_set_attr(attr: &Attr, cred: &Cred, changes: &SetAttr) -> VfsResult<
 /// `mode` as `cred` may set it on an object of group `gid`: without setgid for strangers.
 pub fn grantable_mode(mode: u32, gid: u32, cred: &Cred) -> u32 {
     let mode = mode & 0o7777;
-    if cred.uid == 0 || cred.in_group(gid) { mode } else { mode & !SETGID }
+    if cred.uid == 0 || cred.in_group(gid) {
+        mode
+    } else {
+        mode & !SETGID
+    }
 }
 
 /// `mode` of a non-directory after its owner changed, or after someone other than the
 /// superuser wrote to it: setuid goes, and setgid where it means execution.
 pub fn mode_without_privilege(mode: u32) -> u32 {
     let kept = mode & !SETUID;
-    if kept & GROUP_EXEC != 0 { kept & !SETGID } else { kept }
+    if kept & GROUP_EXEC != 0 {
+        kept & !SETGID
+    } else {
+        kept
+    }
 }
 
 /// Refuses what is no directory.
