@@ -21,6 +21,7 @@
 
 mod adapter;
 mod health;
+mod path;
 mod problem;
 mod run;
 mod settings;
@@ -28,13 +29,11 @@ mod share;
 
 pub use adapter::{Adapter, AdapterHealth, AdapterHealthStatus, AdapterState, AdapterUpdate};
 pub use health::{Health, HealthStatus, Ready};
+pub use path::{API_PREFIX, adapter_path, component, share_path};
 pub use problem::{PROBLEM_CONTENT_TYPE, Problem};
 pub use run::{DEFAULT_API, DEFAULT_METRICS, RUN_FILE, RunInfo, TOKEN_FILE, default_state_dir};
 pub use settings::{Applied, Defaults, Fields, Range, Settings, SettingsSchema};
-pub use share::{Backend, NOBODY, Origin, Share, ShareCreate, Squash, share_path};
-
-/// The path under which everything but health lives.
-pub const API_PREFIX: &str = "/api/v1";
+pub use share::{Backend, NOBODY, Origin, Share, ShareCreate, Squash};
 
 /// The longest request body, in bytes, that the host reads.
 pub const MAX_BODY: u64 = 1 << 20;

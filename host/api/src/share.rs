@@ -1,7 +1,5 @@
 //! Exported file systems.
 
-use std::fmt::Write as _;
-
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -95,21 +93,6 @@ pub struct ShareCreate {
     pub clients: Vec<String>,
 }
 
-/// The REST path of the share `name`: without its leading slash and percent-encoded, so that
-/// a name of several components is one component of the path.
-pub fn share_path(name: &str) -> String {
-    let mut path = format!("{}/shares/", crate::API_PREFIX);
-    for byte in name.strip_prefix('/').unwrap_or(name).bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            path.push(char::from(byte));
-        } else {
-            // Writing into a String does not fail.
-            let _ = write!(path, "%{byte:02X}");
-        }
-    }
-    path
-}
-
 fn nobody() -> u32 {
     NOBODY
 }
@@ -117,13 +100,6 @@ fn nobody() -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_share_of_several_components_is_one_component_of_the_path() {
-        assert_eq!(share_path("/export"), "/api/v1/shares/export");
-        assert_eq!(share_path("/a/b c"), "/api/v1/shares/a%2Fb%20c");
-        assert_eq!(share_path("/ä"), "/api/v1/shares/%C3%A4");
-    }
 
     #[test]
     fn a_share_needs_no_more_than_a_name_and_a_backend() {
