@@ -1,1 +1,38 @@
 //! NFSv4.0 and NFSv4.1 as a DittoFS adapter.
+//!
+//! # The path of one COMPOUND
+//! ```text
+//! socket   server        accept, connection limit
+//!   1  connection   read loop, batch of records; replies of one batch leave in one write
+//!   2  rpc::record  record marking, bounded reassembly                       RFC 5531 §11
+//!   3  rpc::message call header: program, version, procedure                 RFC 5531 §9
+//!   4  rpc::auth    AUTH_NONE, AUTH_SYS                                      RFC 5531 §8.2
+//!   5  compound::decode  tag, minor version, typed operations
+//!   6  compound::plan    ordering rules as a type: V40 | Lone | Sequenced    RFC 8881 §2.10, §18.46
+//!   7  ops::sequence, state   SEQUENCE: replay, or a slot that is ours       RFC 8881 §2.10.6
+//!   8  compound::run     the loop: flags, room for the reply, run, stop on error
+//!   9  ops               one operation = one file
+//!  10  state::SlotGuard  keeps the encoded reply; the connection writes it
+//! ```
+//! `exports` is the gate to every file handle; `table` has one row per operation; `attr` has
+//! one row per attribute; `state` knows neither clock nor socket.
+
+pub mod attr;
+pub mod compound;
+pub mod connection;
+pub mod exports;
+pub mod identity;
+pub mod metrics;
+pub mod ops;
+pub mod rpc;
+pub mod server;
+pub mod settings;
+pub mod state;
+pub mod status;
+pub mod table;
+pub mod types;
+pub mod xdr;
+
+mod adapter;
+
+pub use adapter::NfsAdapter;

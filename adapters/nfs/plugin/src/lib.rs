@@ -1,1 +1,2 @@
 //! The NFS adapter as a loadable library.
+

@@ -1,0 +1,166 @@
+//! What an operation sees and changes while its COMPOUND runs.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::exports::{Object, ShareObject};
+use crate::rpc::Call;
+use crate::server::Server;
+use crate::state::{Client, InSession};
+use crate::status::Status;
+use crate::types::{Minor, StateId};
+use crate::xdr::{Decode, Encode, Writer};
+
+/// One operation: its arguments, and what it does. The file under `ops/` that holds it has
+/// the wire types, the code and the tests, and cites its section.
+pub trait Operation: Decode + Send {
+    /// Body of a successful result.
+    type Ok: Encode + Send;
+    /// Refusal; [`Status`] unless the RFC gives the refusal a body.
+    type Err: OpError + From<Status> + Send;
+
+    /// An upper bound of the encoded size of the result body, in bytes. Checked against the room
+    /// that the session leaves before anything is changed (RFC 8881 §2.10.6.4).
+    fn reply_room(&self) -> usize {
+        128
+    }
+
+    /// Does it.
+    fn run(self, cx: &mut Cx) -> impl Future<Output = Result<Self::Ok, Self::Err>> + Send;
+}
+
+/// A refusal, with the body that a few operations add to the status.
+pub trait OpError {
+    /// The status; never [`Status::Ok`].
+    fn status(&self) -> Status;
+    /// Appends the body that follows the status.
+    fn encode_body(&self, writer: &mut Writer) {
+        let _ = writer;
+    }
+}
+
+impl OpError for Status {
+    fn status(&self) -> Status {
+        *self
+    }
+}
+
+/// What the minor version, and SEQUENCE, make of a COMPOUND.
+pub enum Mode {
+    /// 4.0: state belongs to owners with sequence numbers.
+    V40,
+    /// 4.1 without a session.
+    Lone,
+    /// 4.1 after SEQUENCE.
+    Session(InSession),
+}
+
+/// The context of one running COMPOUND.
+pub struct Cx {
+    /// The server.
+    pub server: Arc<Server>,
+    /// Who calls, over which connection.
+    pub call: Call,
+    /// The minor version's part.
+    pub mode: Mode,
+    /// The time at which the COMPOUND started; all of its lease and state decisions use it.
+    pub now: Instant,
+    /// The current file handle, resolved and checked against the export's rules.
+    pub current: Option<Object>,
+    /// The saved file handle.
+    pub saved: Option<Object>,
+    /// The current stateid (RFC 8881 §16.2.3.1.2); 4.0 has none.
+    pub current_stateid: Option<StateId>,
+    /// Saved and restored with the file handle.
+    pub saved_stateid: Option<StateId>,
+    /// Where results are encoded.
+    pub reply: Writer,
+    /// How many bytes the whole COMPOUND result may have.
+    pub reply_limit: usize,
+}
+
+impl Cx {
+    /// The minor version.
+    pub fn minor(&self) -> Minor {
+        match self.mode {
+            Mode::V40 => Minor::V40,
+            Mode::Lone | Mode::Session(_) => Minor::V41,
+        }
+    }
+
+    /// The session that SEQUENCE established.
+    pub fn session(&self) -> Result<&InSession, Status> {
+        match &self.mode {
+            Mode::Session(session) => Ok(session),
+            Mode::V40 | Mode::Lone => Err(Status::OpNotInSession),
+        }
+    }
+
+    /// The client of the session; in 4.0 operations name their client instead.
+    pub fn session_client(&self) -> Option<&Arc<Client>> {
+        match &self.mode {
+            Mode::Session(session) => Some(&session.client),
+            Mode::V40 | Mode::Lone => None,
+        }
+    }
+
+    /// The object of the current file handle.
+    pub fn object(&self) -> Result<&Object, Status> {
+        self.current.as_ref().ok_or(Status::Nofilehandle)
+    }
+
+    /// The object of the saved file handle. Its lack is NFS4ERR_NOFILEHANDLE for all but
+    /// RESTOREFH.
+    pub fn saved_object(&self) -> Result<&Object, Status> {
+        self.saved.as_ref().ok_or(Status::Nofilehandle)
+    }
+
+    /// The current object if it lies in a share; `otherwise` for the pseudo file system.
+    pub fn share_object(&self, otherwise: Status) -> Result<&ShareObject, Status> {
+        match self.object()? {
+            Object::Share(object) => Ok(object),
+            Object::Pseudo(_) => Err(otherwise),
+        }
+    }
+
+    /// The current object, to change something there: NFS4ERR_ROFS in the pseudo file system and
+    /// in a share that is exported read-only.
+    pub fn writable(&self) -> Result<&ShareObject, Status> {
+        self.share_object(Status::Rofs)?.writable()
+    }
+
+    /// Makes `object` the current one; the current stateid does not survive that
+    /// (RFC 8881 §16.2.3.1.2).
+    pub fn set_current(&mut self, object: Object) {
+        self.current = Some(object);
+        self.current_stateid = None;
+    }
+
+    /// Bytes that results may still take.
+    pub fn reply_room(&self) -> usize {
+        self.reply_limit.saturating_sub(self.reply.position())
+    }
+}
+
+/// Finishes the result that starts at `start`: status, then body. What the operation
+/// itself appended (READ does) stands between them and stays only if it succeeded.
+pub fn encode_result<T: Encode, E: OpError>(
+    cx: &mut Cx,
+    start: usize,
+    result: Result<T, E>,
+) -> Status {
+    // The loop has left room for the status just before `start`.
+    let status_at = start.saturating_sub(4);
+    match result {
+        Ok(body) => {
+            cx.reply.write(&body);
+            Status::Ok
+        }
+        Err(error) => {
+            cx.reply.truncate(start);
+            cx.reply.patch_u32(status_at, error.status() as u32);
+            error.encode_body(&mut cx.reply);
+            error.status()
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The one loop that executes operations.
+//! <https://www.rfc-editor.org/rfc/rfc8881#section-16.2.3>
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use dittofs_sdk::vfs::Buffer;
+
+use super::{Cx, Mode, Plan, Request};
+use crate::rpc::Call;
+use crate::server::Server;
+use crate::state::{Begun, RequestInfo};
+use crate::status::Status;
+use crate::table::{Flags, Op};
+use crate::types::Minor;
+use crate::xdr::Writer;
+
+/// Executes a COMPOUND and appends COMPOUND4res to `reply`.
+pub async fn serve(server: Arc<Server>, call: Call, request: Request, reply: Buffer) -> Buffer {
+    let settings = server.settings();
+    let now = Instant::now();
+    let Some(minor) = Minor::from_number(request.minor).filter(|minor| settings.accepts(*minor))
+    else {
+        return finish_without_results(reply, &request, Status::MinorVersMismatch);
+    };
+    let start = reply.len();
+    let info = RequestInfo {
+        size: request.size,
+        announced: request.announced,
+        digest: call.digest,
+    };
+    let tag = request.tag.clone();
+    let mut cx = Cx {
+        server,
+        call,
+        mode: Mode::V40,
+        now,
+        current: None,
+        saved: None,
+        current_stateid: None,
+        saved_stateid: None,
+        reply: Writer::new(reply),
+        reply_limit: usize::MAX,
+    };
+    let results = Results::begin(&mut cx, &tag);
+    match Plan::new(minor, request.ops) {
+        Plan::Empty => results.finish(&mut cx, Status::Ok, 0),
+        Plan::V40(ops) => {
+            if request.announced > settings.max_compound_ops() {
+                results.finish(&mut cx, Status::Resource, 0);
+            } else {
+                cx.reply_limit = settings.reply_limit();
+                let (status, count) = run_ops(&mut cx, ops, 0).await;
+                results.finish(&mut cx, status, count);
+            }
+        }
+        Plan::Lone(op) => {
+            cx.mode = Mode::Lone;
+            cx.reply_limit = settings.reply_limit();
+            let (status, count) = run_ops(&mut cx, vec![op], 0).await;
+            results.finish(&mut cx, status, count);
+        }
+        Plan::Refused(op, status) => {
+            refuse(&mut cx, &op, status);
+            results.finish(&mut cx, status, 1);
+        }
+        Plan::Sequenced(args, ops) => return sequenced(cx, results, &info, args, ops, start).await,
+    }
+    cx.reply.into_buffer()
+}
+
+/// SEQUENCE decides whether the rest is run, replayed or refused (RFC 8881 §2.10.6).
+async fn sequenced(
+    mut cx: Cx,
+    results: Results,
+    info: &RequestInfo,
+    args: crate::ops::sequence::Args,
+    ops: Vec<Op>,
+    start: usize,
+) -> Buffer {
+    let begun = crate::ops::sequence::begin(&mut cx, info, &args);
+    let (slot, ok) = match begun {
+        Err(status) => {
+            refuse(&mut cx, &Op::Sequence(args), status);
+            results.finish(&mut cx, status, 1);
+            return cx.reply.into_buffer();
+        }
+        Ok(Begun::Replay(bytes)) => {
+            cx.reply.truncate(start);
+            cx.reply.raw(&bytes);
+            return cx.reply.into_buffer();
+        }
+        // SEQUENCE itself succeeds; the operation after it carries the news
+        // (RFC 8881 §2.10.6.1.3).
+        Ok(Begun::Uncached(ok)) => {
+            succeed(&mut cx, &Op::Sequence(args), &ok);
+            let (status, count) = match ops.first() {
+                Some(next) => {
+                    refuse(&mut cx, next, Status::RetryUncachedRep);
+                    (Status::RetryUncachedRep, 2)
+                }
+                None => (Status::Ok, 1),
+            };
+            results.finish(&mut cx, status, count);
+            return cx.reply.into_buffer();
+        }
+        Ok(Begun::New(slot, session, ok)) => {
+            cx.reply_limit = start.saturating_add(session.reply_limit);
+            cx.mode = Mode::Session(session);
+            (slot, ok)
+        }
+    };
+    succeed(&mut cx, &Op::Sequence(args), &ok);
+    let (status, count) = run_ops(&mut cx, ops, 1).await;
+    results.finish(&mut cx, status, count);
+    slot.finish(cx.reply.as_slice().get(start..).unwrap_or_default());
+    cx.reply.into_buffer()
+}
+
+/// Runs operations until one fails. Returns the last status and the number of results,
+/// `before` included.
+async fn run_ops(cx: &mut Cx, ops: Vec<Op>, before: u32) -> (Status, u32) {
+    let mut count = before;
+    for op in ops {
+        count += 1;
+        let number = op.result_number();
+        if let Some(status) = refusal(cx, &op) {
+            refuse(cx, &op, status);
+            cx.server.metrics.operation(number, status);
+            return (status, count);
+        }
+        cx.reply.write(&number);
+        cx.reply.write(&Status::Ok);
+        let status = op.run(cx).await;
+        cx.server.metrics.operation(number, status);
+        if status != Status::Ok {
+            return (status, count);
+        }
+    }
+    (Status::Ok, count)
+}
+
+/// What is decided from the table alone, before the operation does anything.
+fn refusal(cx: &Cx, op: &Op) -> Option<Status> {
+    if op.has(Flags::NEEDS_FH) && cx.current.is_none() {
+        return Some(Status::Nofilehandle);
+    }
+    if matches!(cx.mode, Mode::Session(_)) {
+        if matches!(op, Op::Sequence(_)) {
+            return Some(Status::SequencePos);
+        }
+        if op.has(Flags::ALWAYS_ALONE) {
+            return Some(Status::NotOnlyOp);
+        }
+    }
+    if op
+        .row()
+        .is_some_and(|row| cx.server.settings().blocks(row.name))
+    {
+        return Some(Status::Notsupp);
+    }
+    // Eight bytes for number and status (RFC 8881 §2.10.6.4: decided before any side effect).
+    let room = cx.reply_room();
+    if room < 8 || (op.has(Flags::MODIFIES) && room < op.reply_room().saturating_add(8)) {
+        return Some(cx.too_big());
+    }
+    None
+}
+
+impl Cx {
+    /// The status of a reply that exceeds what the minor version or the session allows.
+    pub fn too_big(&self) -> Status {
+        match &self.mode {
+            Mode::V40 => Status::Resource,
+            Mode::Lone => Status::RepTooBig,
+            Mode::Session(session) if session.limited_by_cache => Status::RepTooBigToCache,
+            Mode::Session(_) => Status::RepTooBig,
+        }
+    }
+}
+
+fn refuse(cx: &mut Cx, op: &Op, status: Status) {
+    cx.reply.write(&op.result_number());
+    cx.reply.write(&status);
+}
+
+fn succeed(cx: &mut Cx, op: &Op, body: &crate::ops::sequence::Ok) {
+    cx.reply.write(&op.result_number());
+    cx.reply.write(&Status::Ok);
+    cx.reply.write(body);
+}
+
+/// The frame of COMPOUND4res around the results: status, tag, count.
+struct Results {
+    status_at: usize,
+    count_at: usize,
+}
+
+impl Results {
+    fn begin(cx: &mut Cx, tag: &[u8]) -> Self {
+        let status_at = cx.reply.position();
+        cx.reply.write(&Status::Ok);
+        cx.reply.opaque(tag);
+        let count_at = cx.reply.position();
+        cx.reply.write(&0_u32);
+        Self {
+            status_at,
+            count_at,
+        }
+    }
+
+    fn finish(&self, cx: &mut Cx, status: Status, count: u32) {
+        cx.reply.patch_u32(self.status_at, status as u32);
+        cx.reply.patch_u32(self.count_at, count);
+    }
+}
+
+fn finish_without_results(reply: Buffer, request: &Request, status: Status) -> Buffer {
+    let mut writer = Writer::new(reply);
+    writer.write(&status);
+    writer.opaque(&request.tag);
+    writer.write(&0_u32);
+    writer.into_buffer()
+}

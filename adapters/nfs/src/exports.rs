@@ -1,0 +1,392 @@
+//! The exported file systems as one tree, and the file handles into it.
+//! <https://www.rfc-editor.org/rfc/rfc8881#section-7>
+//!
+//! This is the one gate: an [`Object`] exists only after the client's address was found among the
+//! share's clients and the caller's identity was squashed as the share says. Every way to
+//! a current file handle ends here.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{Hash, Hasher};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dittofs_sdk::vfs::{Cred, Handle};
+use dittofs_sdk::{Share, Shares, Squash};
+use uuid::Uuid;
+
+use crate::rpc::{Auth, Call};
+use crate::status::Status;
+use crate::types::FileHandle;
+
+/// One snapshot of what is exported: the pseudo file system, with a junction per share.
+pub struct Exports {
+    shares: HashMap<Uuid, Arc<Share>>,
+    nodes: BTreeMap<u64, PseudoNode>,
+}
+
+/// A directory of the pseudo file system: a part of a share's name.
+#[derive(Debug)]
+struct PseudoNode {
+    parent: u64,
+    children: BTreeMap<String, Child>,
+}
+
+#[derive(Debug, Clone)]
+enum Child {
+    Pseudo(u64),
+    Share(Uuid),
+}
+
+/// Number of the pseudo file system's root directory.
+const PSEUDO_ROOT: u64 = 1;
+
+/// First byte of every file handle: the format.
+const FORMAT: u8 = 1;
+const PSEUDO: u8 = 0;
+const SHARE: u8 = 1;
+
+/// What a file handle names, after the gate.
+#[derive(Clone)]
+pub enum Object {
+    /// A directory of the pseudo file system.
+    Pseudo(PseudoDir),
+    /// An object in a share.
+    Share(ShareObject),
+}
+
+/// A directory of the pseudo file system.
+#[derive(Clone)]
+pub struct PseudoDir {
+    exports: Arc<Exports>,
+    /// Its number, also its fileid.
+    pub id: u64,
+}
+
+/// An object in a share, and as whom it is used.
+#[derive(Clone)]
+pub struct ShareObject {
+    /// The share.
+    pub share: Arc<Share>,
+    /// The object.
+    pub handle: Handle,
+    /// The caller after squashing.
+    pub cred: Cred,
+}
+
+/// One entry of a pseudo directory.
+pub struct PseudoEntry {
+    /// Its name.
+    pub name: String,
+    /// Where to resume after it.
+    pub cookie: u64,
+    /// What it leads to.
+    pub object: Object,
+}
+
+impl Exports {
+    /// The tree over these shares.
+    pub fn new(shares: &Shares) -> Self {
+        let root = PseudoNode {
+            parent: PSEUDO_ROOT,
+            children: BTreeMap::new(),
+        };
+        let mut exports = Self {
+            shares: HashMap::new(),
+            nodes: BTreeMap::from([(PSEUDO_ROOT, root)]),
+        };
+        for share in shares.iter() {
+            exports.add(share);
+        }
+        exports
+    }
+
+    fn add(&mut self, share: &Arc<Share>) {
+        let mut at = PSEUDO_ROOT;
+        let mut path = String::new();
+        let mut parts = share
+            .name
+            .split('/')
+            .filter(|part| !part.is_empty())
+            .peekable();
+        while let Some(part) = parts.next() {
+            path.push('/');
+            path.push_str(part);
+            let id = pseudo_id(&path);
+            let Some(node) = self.nodes.get_mut(&at) else {
+                return;
+            };
+            if parts.peek().is_none() {
+                node.children
+                    .insert(part.to_owned(), Child::Share(share.id));
+                self.shares.insert(share.id, Arc::clone(share));
+                return;
+            }
+            let child = node
+                .children
+                .entry(part.to_owned())
+                .or_insert(Child::Pseudo(id));
+            // The host refuses a share below a share; should one come, the upper one wins.
+            let Child::Pseudo(id) = *child else { return };
+            self.nodes.entry(id).or_insert(PseudoNode {
+                parent: at,
+                children: BTreeMap::new(),
+            });
+            at = id;
+        }
+    }
+
+    /// Whether a share of this id is exported.
+    pub fn share(&self, id: Uuid) -> Option<&Arc<Share>> {
+        self.shares.get(&id)
+    }
+}
+
+/// Stable over restarts and other shares: the number of a pseudo directory comes from its path.
+fn pseudo_id(path: &str) -> u64 {
+    // FNV-1a; std's hashers promise no stable result.
+    let hash = path.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    // Not 0, not the root.
+    hash | 1 << 63
+}
+
+/// The root of the pseudo file system.
+pub fn root(exports: &Arc<Exports>) -> Object {
+    Object::Pseudo(PseudoDir {
+        exports: Arc::clone(exports),
+        id: PSEUDO_ROOT,
+    })
+}
+
+/// Finds what `handle` names and lets the caller pass, or not.
+pub fn resolve(exports: &Arc<Exports>, call: &Call, handle: &FileHandle) -> Result<Object, Status> {
+    match &*handle.0 {
+        [FORMAT, PSEUDO, id @ ..] => {
+            let id = u64::from_be_bytes(id.try_into().map_err(|_| Status::Badhandle)?);
+            if !exports.nodes.contains_key(&id) {
+                return Err(Status::Stale);
+            }
+            Ok(Object::Pseudo(PseudoDir {
+                exports: Arc::clone(exports),
+                id,
+            }))
+        }
+        [FORMAT, SHARE, rest @ ..] => {
+            let (id, inner) = rest.split_first_chunk::<16>().ok_or(Status::Badhandle)?;
+            let share = exports
+                .shares
+                .get(&Uuid::from_bytes(*id))
+                .ok_or(Status::Stale)?;
+            let handle = Handle::new(inner).map_err(|_| Status::Badhandle)?;
+            admit(share, call, handle)
+                .map(Object::Share)
+                .ok_or(Status::Stale)
+        }
+        _ => Err(Status::Badhandle),
+    }
+}
+
+/// The gate: lets the caller into a share, as whom the share says.
+fn admit(share: &Arc<Share>, call: &Call, handle: Handle) -> Option<ShareObject> {
+    if !is_client(share, call.peer.ip()) {
+        return None;
+    }
+    Some(ShareObject {
+        share: Arc::clone(share),
+        handle,
+        cred: squash(share, &call.auth),
+    })
+}
+
+fn is_client(share: &Share, address: IpAddr) -> bool {
+    // A v4 client of a socket that serves both families comes as ::ffff:a.b.c.d.
+    let address = address.to_canonical();
+    share.clients.is_empty() || share.clients.iter().any(|net| net.contains(&address))
+}
+
+fn squash(share: &Share, auth: &Auth) -> Cred {
+    let anonymous = || Cred::user(share.anonymous_uid, share.anonymous_gid);
+    match (auth, share.squash) {
+        (Auth::None, _) | (Auth::Sys(_), Squash::All) => anonymous(),
+        (Auth::Sys(cred), Squash::None) => cred.clone(),
+        (Auth::Sys(cred), Squash::Root) if cred.uid == 0 => anonymous(),
+        (Auth::Sys(cred), Squash::Root) => {
+            // Membership of group 0 is privilege too, in the primary place and in the others.
+            let group = |gid: u32| if gid == 0 { share.anonymous_gid } else { gid };
+            Cred {
+                uid: cred.uid,
+                gid: group(cred.gid),
+                groups: cred.groups.iter().map(|&gid| group(gid)).collect(),
+            }
+        }
+    }
+}
+
+impl Object {
+    /// The file handle that names it.
+    pub fn file_handle(&self) -> FileHandle {
+        match self {
+            Self::Pseudo(dir) => {
+                let mut bytes = vec![FORMAT, PSEUDO];
+                bytes.extend_from_slice(&dir.id.to_be_bytes());
+                FileHandle(Bytes::from(bytes))
+            }
+            Self::Share(object) => {
+                let inner = object.handle.as_bytes();
+                let mut bytes = Vec::with_capacity(18 + inner.len());
+                bytes.extend_from_slice(&[FORMAT, SHARE]);
+                bytes.extend_from_slice(object.share.id.as_bytes());
+                bytes.extend_from_slice(inner);
+                FileHandle(Bytes::from(bytes))
+            }
+        }
+    }
+
+    /// Whether both name the same object.
+    pub fn same_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Pseudo(a), Self::Pseudo(b)) => a.id == b.id,
+            (Self::Share(a), Self::Share(b)) => a.share.id == b.share.id && a.handle == b.handle,
+            _ => false,
+        }
+    }
+}
+
+impl ShareObject {
+    /// Another object of the same share, used as the same caller.
+    pub fn sibling(&self, handle: Handle) -> Self {
+        Self {
+            share: Arc::clone(&self.share),
+            handle,
+            cred: self.cred.clone(),
+        }
+    }
+
+    /// Itself, unless the share is exported read-only.
+    pub fn writable(&self) -> Result<&Self, Status> {
+        if self.share.read_only {
+            Err(Status::Rofs)
+        } else {
+            Ok(self)
+        }
+    }
+
+    /// Whether it is the root directory of its share.
+    pub fn is_share_root(&self) -> bool {
+        self.handle == self.share.fs.root()
+    }
+
+    /// Names the object among all shares: the key of its opens and locks.
+    pub fn key(&self) -> FileKey {
+        FileKey {
+            share: self.share.id,
+            handle: self.handle,
+        }
+    }
+}
+
+/// Names a file among all shares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileKey {
+    /// The share.
+    pub share: Uuid,
+    /// The file in it.
+    pub handle: Handle,
+}
+
+impl Hash for FileKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Handles of different shares may collide; equality tells them apart.
+        self.handle.hash(state);
+    }
+}
+
+impl PseudoDir {
+    /// The entry `name`, if the caller may see it.
+    pub fn lookup(&self, call: &Call, name: &[u8]) -> Result<Object, Status> {
+        let name = std::str::from_utf8(name).map_err(|_| Status::Noent)?;
+        let node = self.node()?;
+        node.children
+            .get(name)
+            .and_then(|child| self.enter(call, child))
+            .ok_or(Status::Noent)
+    }
+
+    /// The directory above; NFS4ERR_NOENT for the root (RFC 8881 §18.14.3).
+    pub fn parent(&self) -> Result<Object, Status> {
+        if self.id == PSEUDO_ROOT {
+            return Err(Status::Noent);
+        }
+        let id = self.node()?.parent;
+        Ok(Object::Pseudo(Self {
+            exports: Arc::clone(&self.exports),
+            id,
+        }))
+    }
+
+    /// Entries that the caller may see, after the one with cookie `after`.
+    pub fn entries(&self, call: &Call, after: u64) -> Result<Vec<PseudoEntry>, Status> {
+        // Cookies 0, 1 and 2 are reserved (RFC 8881 §18.23.3); a share's id and a
+        // directory's number are stable, their place in the order of names is what cookies count.
+        let node = self.node()?;
+        Ok(node
+            .children
+            .iter()
+            .enumerate()
+            .map(|(i, (name, child))| (i as u64 + 3, name, child))
+            .filter(|(cookie, ..)| *cookie > after)
+            .filter_map(|(cookie, name, child)| {
+                let object = self.enter(call, child)?;
+                Some(PseudoEntry {
+                    name: name.clone(),
+                    cookie,
+                    object,
+                })
+            })
+            .collect())
+    }
+
+    /// The pseudo directory that holds the junction to `share`, and the junction's number there.
+    pub fn of_junction(exports: &Arc<Exports>, share: &Share) -> Option<(Self, u64)> {
+        let (&id, _) = exports.nodes.iter().find(|(_, node)| {
+            node.children
+                .values()
+                .any(|child| matches!(child, Child::Share(id) if *id == share.id))
+        })?;
+        Some((
+            Self {
+                exports: Arc::clone(exports),
+                id,
+            },
+            pseudo_id(&share.name),
+        ))
+    }
+
+    /// Counts changes of the pseudo file system: it changes only when shares do.
+    pub fn change(&self) -> u64 {
+        let mut hash = std::hash::DefaultHasher::new();
+        if let Ok(node) = self.node() {
+            node.children.keys().for_each(|name| name.hash(&mut hash));
+        }
+        hash.finish()
+    }
+
+    fn node(&self) -> Result<&PseudoNode, Status> {
+        self.exports.nodes.get(&self.id).ok_or(Status::Stale)
+    }
+
+    fn enter(&self, call: &Call, child: &Child) -> Option<Object> {
+        match child {
+            Child::Pseudo(id) => Some(Object::Pseudo(Self {
+                exports: Arc::clone(&self.exports),
+                id: *id,
+            })),
+            Child::Share(id) => {
+                let share = self.exports.shares.get(id)?;
+                admit(share, call, share.fs.root()).map(Object::Share)
+            }
+        }
+    }
+}

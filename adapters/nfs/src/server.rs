@@ -1,0 +1,191 @@
+//! The running server: what all connections share, and the loop that accepts them.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dittofs_sdk::{Context, Error};
+use parking_lot::RwLock;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use crate::connection::{self, Connection};
+use crate::exports::Exports;
+use crate::identity::Identity;
+use crate::metrics::Metrics;
+use crate::settings::Settings;
+use crate::state::State;
+
+/// How often expired leases are looked for.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// What all connections share.
+pub struct Server {
+    /// Who this server is, over restarts.
+    pub identity: Identity,
+    /// Clients, sessions, opens and locks.
+    pub state: State,
+    /// What is counted.
+    pub metrics: Metrics,
+    settings: RwLock<Arc<Settings>>,
+    exports: RwLock<Arc<Exports>>,
+    /// Keyed at random, so that nobody can make two requests look the same.
+    digests: RandomState,
+    draining: watch::Sender<bool>,
+    connections: watch::Sender<u32>,
+}
+
+impl Server {
+    /// A server that accepts nothing yet.
+    pub fn new(settings: Settings, exports: Exports, identity: Identity, metrics: Metrics) -> Self {
+        let state = State::new(identity.boot);
+        Self {
+            identity,
+            state,
+            metrics,
+            settings: RwLock::new(Arc::new(settings)),
+            exports: RwLock::new(Arc::new(exports)),
+            digests: RandomState::new(),
+            draining: watch::Sender::new(false),
+            connections: watch::Sender::new(0),
+        }
+    }
+
+    /// The settings now.
+    pub fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.read())
+    }
+
+    /// Puts settings into force, from the next COMPOUND on.
+    pub fn set_settings(&self, settings: Settings) {
+        *self.settings.write() = Arc::new(settings);
+    }
+
+    /// What is exported now.
+    pub fn exports(&self) -> Arc<Exports> {
+        Arc::clone(&self.exports.read())
+    }
+
+    /// Exports something else from now on.
+    pub fn set_exports(&self, exports: Exports) {
+        *self.exports.write() = Arc::new(exports);
+    }
+
+    /// Tells one request from another. Ends and length stand for the data of a large
+    /// one: hashing a megabyte would cost more than writing it.
+    pub fn digest(&self, args: &[u8]) -> u64 {
+        const EDGE: usize = 1024;
+        let mut hasher = self.digests.build_hasher();
+        hasher.write_usize(args.len());
+        hasher.write(args.get(..EDGE).unwrap_or(args));
+        hasher.write(
+            args.get(args.len().saturating_sub(EDGE)..)
+                .unwrap_or_default(),
+        );
+        hasher.finish()
+    }
+
+    /// Resolves when the server takes no new work.
+    pub async fn draining(&self) {
+        // The sender lives in `self`.
+        let _ = self
+            .draining
+            .subscribe()
+            .wait_for(|&draining| draining)
+            .await;
+    }
+
+    /// Takes no new connections and requests; resolves when all connections have ended or the
+    /// time is over.
+    pub async fn drain(&self, deadline: Duration) {
+        self.draining.send_replace(true);
+        let mut connections = self.connections.subscribe();
+        let _ = tokio::time::timeout(deadline, connections.wait_for(|&count| count == 0)).await;
+    }
+
+    /// Accepts connections until the server drains.
+    pub async fn accept(self: Arc<Self>, listener: TcpListener) {
+        loop {
+            let accepted = tokio::select! {
+                () = self.draining() => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => self.welcome(stream, peer),
+                // Out of descriptors, most likely: wait for some to be closed.
+                Err(error) => {
+                    tracing::warn!("can't accept: {error}");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    fn welcome(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
+        let limit = self.settings().max_connections;
+        if limit != 0 && *self.connections.borrow() >= limit {
+            tracing::warn!(%peer, "refused: max_connections ({limit}) are open");
+            return;
+        }
+        let Ok(local) = stream.local_addr() else {
+            return;
+        };
+        // A reply is a whole batch already; waiting for more only adds latency.
+        let _ = stream.set_nodelay(true);
+        let server = Arc::clone(self);
+        server.connections.send_modify(|count| *count += 1);
+        server.metrics.accepted.inc();
+        server.metrics.connections.add(1);
+        tokio::spawn(async move {
+            let guard = Open(Arc::clone(&server));
+            connection::serve(server, stream, Connection::new(peer, local)).await;
+            drop(guard);
+        });
+    }
+
+    /// Lets leases expire until the server drains.
+    pub async fn sweep(self: Arc<Self>) {
+        loop {
+            tokio::select! {
+                () = self.draining() => return,
+                () = tokio::time::sleep(SWEEP) => {}
+            }
+            let lease = self.settings().lease();
+            // Files are closed here, after all locks of the state are released.
+            drop(self.state.expire(Instant::now(), lease));
+        }
+    }
+
+    /// Follows the host's list of shares until the server drains.
+    pub async fn follow_shares(self: Arc<Self>, cx: Context) {
+        let mut shares = cx.watch_shares();
+        loop {
+            tokio::select! {
+                () = self.draining() => return,
+                changed = shares.changed() => if changed.is_err() { return },
+            }
+            let exports = Exports::new(&shares.borrow_and_update());
+            self.set_exports(exports);
+        }
+    }
+}
+
+/// Counts a connection for as long as it lives, also when its task panics.
+struct Open(Arc<Server>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0
+            .connections
+            .send_modify(|count| *count = count.saturating_sub(1));
+        self.0.metrics.connections.add(-1);
+        self.0.metrics.closed.inc();
+    }
+}
+
+impl From<crate::identity::IdentityError> for Error {
+    fn from(error: crate::identity::IdentityError) -> Self {
+        Self::failed(error)
+    }
+}

@@ -1,0 +1,194 @@
+//! The adapter's settings. Names and defaults are those of the original DittoFS.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use dittofs_sdk::FieldError;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::table::ROWS;
+use crate::types::Minor;
+
+/// Settings of the NFS adapter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Address and port to listen on.
+    #[schemars(with = "String", extend("x-group" = "Transport", "x-applies" = "restart"))]
+    pub listen: SocketAddr,
+
+    /// Lowest minor version that is served: 0 for NFSv4.0, 1 for NFSv4.1.
+    #[schemars(range(min = 0, max = 1), extend("x-group" = "Version Negotiation", "x-applies" = "live"))]
+    pub v4_min_minor_version: u32,
+
+    /// Highest minor version that is served.
+    #[schemars(range(min = 0, max = 1), extend("x-group" = "Version Negotiation", "x-applies" = "live"))]
+    pub v4_max_minor_version: u32,
+
+    /// How long a client may be silent before its state may be taken away.
+    #[schemars(range(min = 10, max = 3600), extend("x-group" = "Timeouts", "x-unit" = "s", "x-applies" = "live"))]
+    pub lease_time: u32,
+
+    /// How long a connection may stop in the middle of a request before it is closed.
+    #[schemars(range(min = 1, max = 3600), extend("x-group" = "Timeouts", "x-unit" = "s", "x-applies" = "live"))]
+    pub record_timeout: u32,
+
+    /// Most connections at once; 0 for no limit but the process's.
+    #[schemars(range(min = 0, max = 100_000), extend("x-group" = "Connection Limits", "x-applies" = "live"))]
+    pub max_connections: u32,
+
+    /// Most clients with state at once.
+    #[schemars(range(min = 1, max = 1_000_000), extend("x-group" = "Connection Limits", "x-applies" = "live"))]
+    pub max_clients: u32,
+
+    /// Most operations in one COMPOUND. Linux needs 8.
+    #[schemars(range(min = 8, max = 1000), extend("x-group" = "Connection Limits", "x-applies" = "live"))]
+    pub max_compound_ops: u32,
+
+    /// Largest READ.
+    #[schemars(range(min = 4096, max = 16_777_216), extend("x-group" = "Transport", "x-unit" = "bytes", "x-applies" = "live"))]
+    pub max_read_size: u32,
+
+    /// Largest WRITE.
+    #[schemars(range(min = 4096, max = 16_777_216), extend("x-group" = "Transport", "x-unit" = "bytes", "x-applies" = "live"))]
+    pub max_write_size: u32,
+
+    /// Most slots of a session.
+    #[schemars(range(min = 1, max = 1024), extend("x-group" = "NFSv4.1 Configuration", "x-applies" = "live"))]
+    pub v4_max_session_slots: u32,
+
+    /// Most sessions of one client.
+    #[schemars(range(min = 1, max = 1024), extend("x-group" = "NFSv4.1 Configuration", "x-applies" = "live"))]
+    pub v4_max_sessions_per_client: u32,
+
+    /// Most opens of one client.
+    #[schemars(range(min = 1, max = 10_000_000), extend("x-group" = "Connection Limits", "x-applies" = "live"))]
+    pub max_opens_per_client: u32,
+
+    /// Most byte-range locks of one client.
+    #[schemars(range(min = 1, max = 10_000_000), extend("x-group" = "Connection Limits", "x-applies" = "live"))]
+    pub max_locks_per_client: u32,
+
+    /// Operations that are refused, by their names in the RFC, such as `LOCK`.
+    #[schemars(extend("x-group" = "Operations", "x-applies" = "live"))]
+    pub blocked_operations: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([0, 0, 0, 0], 12049)),
+            v4_min_minor_version: 0,
+            v4_max_minor_version: Minor::HIGHEST as u32,
+            lease_time: 90,
+            record_timeout: 60,
+            max_connections: 0,
+            max_clients: 10_000,
+            max_compound_ops: 50,
+            max_read_size: 1 << 20,
+            max_write_size: 1 << 20,
+            v4_max_session_slots: 64,
+            v4_max_sessions_per_client: 16,
+            max_opens_per_client: 100_000,
+            max_locks_per_client: 100_000,
+            blocked_operations: Vec::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// What a schema can't say.
+    pub fn check(&self) -> Result<(), Vec<FieldError>> {
+        let mut errors = Vec::new();
+        if self.v4_min_minor_version > self.v4_max_minor_version {
+            errors.push(FieldError::new(
+                "v4_min_minor_version",
+                format!(
+                    "must be at most v4_max_minor_version, which is {}",
+                    self.v4_max_minor_version
+                ),
+            ));
+        }
+        for name in &self.blocked_operations {
+            if !ROWS.iter().any(|row| row.name == name) {
+                errors.push(FieldError::new(
+                    "blocked_operations",
+                    format!("{name:?} is no operation of NFSv4.0 or NFSv4.1; names are as in the RFC, such as LOCK"),
+                ));
+            }
+        }
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(errors)
+        }
+    }
+
+    /// Whether this minor version is served.
+    pub fn accepts(&self, minor: Minor) -> bool {
+        (self.v4_min_minor_version..=self.v4_max_minor_version).contains(&(minor as u32))
+    }
+
+    /// Whether the operation of this name is refused.
+    pub fn blocks(&self, name: &str) -> bool {
+        self.blocked_operations
+            .iter()
+            .any(|blocked| blocked == name)
+    }
+
+    /// Most operations in one COMPOUND.
+    pub fn max_compound_ops(&self) -> usize {
+        self.max_compound_ops as usize
+    }
+
+    /// Largest RPC record in bytes: the largest WRITE and what may stand around it.
+    pub fn max_record(&self) -> usize {
+        self.max_write_size as usize + OVERHEAD
+    }
+
+    /// Largest COMPOUND result without a session, in bytes.
+    pub fn reply_limit(&self) -> usize {
+        self.max_read_size as usize + OVERHEAD
+    }
+
+    /// How long a connection may stop in the middle of a record.
+    pub fn record_timeout(&self) -> Duration {
+        Duration::from_secs(self.record_timeout.into())
+    }
+
+    /// The lease.
+    pub fn lease(&self) -> Duration {
+        Duration::from_secs(self.lease_time.into())
+    }
+}
+
+/// Bytes that headers and other operations of a COMPOUND may take beside the largest data.
+pub const OVERHEAD: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_pass_their_own_check() {
+        assert_eq!(Settings::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn an_empty_version_range_and_an_unknown_operation_name_their_fields() {
+        let settings = Settings {
+            v4_min_minor_version: 1,
+            v4_max_minor_version: 0,
+            blocked_operations: vec!["LOCK".into(), "lock".into()],
+            ..Settings::default()
+        };
+        let fields: Vec<_> = settings
+            .check()
+            .unwrap_err()
+            .into_iter()
+            .map(|error| error.field)
+            .collect();
+        assert_eq!(fields, ["v4_min_minor_version", "blocked_operations"]);
+    }
+}

@@ -1,0 +1,249 @@
+//! The operations of NFSv4: one row each, and nothing else in the tree lists them.
+//!
+//! A row gives number, name, the file that holds the operation, the minor versions that have
+//! it, and flags. Dispatch, names, metrics labels and documentation come from here.
+
+use crate::compound::{Cx, Operation, encode_result};
+use crate::ops;
+use crate::status::Status;
+use crate::types::Minor;
+use crate::xdr::{BadXdr, Reader};
+
+/// Which minor versions have an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Minors {
+    /// All of them.
+    All,
+    /// 4.0 alone: later ones answer NFS4ERR_NOTSUPP (RFC 8881 §17).
+    Only40,
+    /// 4.1 and later: 4.0 does not know the number.
+    From41,
+}
+
+/// What a row says of an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// Number on the wire.
+    pub number: u32,
+    /// Name as in the RFC, without `OP_`.
+    pub name: &'static str,
+    /// File under `ops/`.
+    pub module: &'static str,
+    /// Minor versions that have it.
+    pub minors: Minors,
+    /// What holds for it.
+    pub flags: Flags,
+}
+
+/// What holds for an operation, as a set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Flags(u8);
+
+impl Flags {
+    /// None of the others.
+    pub const PLAIN: Self = Self(0);
+    /// Without a current file handle it answers NFS4ERR_NOFILEHANDLE.
+    pub const NEEDS_FH: Self = Self(1);
+    /// It changes something, so that the room for its reply is checked before it runs.
+    pub const MODIFIES: Self = Self(2);
+    /// It may stand without SEQUENCE, alone in its COMPOUND (RFC 8881 §2.10.2.1).
+    pub const LONE: Self = Self(4);
+    /// It may not stand after SEQUENCE either.
+    pub const ALWAYS_ALONE: Self = Self(8);
+
+    /// Whether all of `other` is in this set.
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// OP_ILLEGAL: what the result of an unknown operation is called.
+pub const OP_ILLEGAL: u32 = 10044;
+
+macro_rules! ops {
+    ($($number:literal $name:ident $variant:ident $module:ident $minors:ident [$($flag:ident)*];)*) => {
+        /// One decoded operation of a COMPOUND.
+        #[derive(Debug)]
+        pub enum Op {
+            $(#[doc = concat!("OP_", stringify!($name))] $variant(ops::$module::Args),)*
+            /// An operation that this minor version must not implement; its arguments were read.
+            NotInMinor(&'static Row),
+            /// Arguments that could not be read; nothing after them was.
+            Malformed(&'static Row),
+            /// A number that this minor version does not know; nothing after it was read.
+            Illegal,
+        }
+
+        /// All operations in the order of their numbers.
+        pub static ROWS: &[Row] = &[
+            $(Row {
+                number: $number,
+                name: stringify!($name),
+                module: stringify!($module),
+                minors: Minors::$minors,
+                flags: Flags::PLAIN$(.or(Flags::$flag))*,
+            },)*
+        ];
+
+        impl Op {
+            /// Reads the arguments of the operation that `row` describes.
+            fn decode_args(row: &'static Row, reader: &mut Reader) -> Result<Self, BadXdr> {
+                match row.number {
+                    $($number => reader.read().map(Self::$variant),)*
+                    _ => Err(BadXdr),
+                }
+            }
+
+            /// The row of an operation that this minor version knows.
+            pub fn row(&self) -> Option<&'static Row> {
+                match self {
+                    $(Self::$variant(_) => row($number),)*
+                    Self::NotInMinor(row) | Self::Malformed(row) => Some(row),
+                    Self::Illegal => None,
+                }
+            }
+
+            /// An upper bound of the encoded size of its result body, in bytes.
+            pub fn reply_room(&self) -> usize {
+                match self {
+                    $(Self::$variant(args) => args.reply_room(),)*
+                    Self::NotInMinor(_) | Self::Malformed(_) | Self::Illegal => 0,
+                }
+            }
+
+            /// Runs it and encodes the status and body of its result.
+            pub async fn run(self, cx: &mut Cx) -> Status {
+                match self {
+                    $(Self::$variant(args) => {
+                        let start = cx.reply.position();
+                        let result = args.run(cx).await;
+                        encode_result(cx, start, result)
+                    })*
+                    Self::NotInMinor(_) => encode_result::<(), Status>(cx, cx.reply.position(), Err(Status::Notsupp)),
+                    Self::Malformed(_) => encode_result::<(), Status>(cx, cx.reply.position(), Err(Status::Badxdr)),
+                    Self::Illegal => encode_result::<(), Status>(cx, cx.reply.position(), Err(Status::OpIllegal)),
+                }
+            }
+        }
+    };
+}
+
+ops! {
+     3 ACCESS               Access              access               All    [NEEDS_FH];
+     4 CLOSE                Close               close                All    [NEEDS_FH MODIFIES];
+     5 COMMIT               Commit              commit               All    [NEEDS_FH];
+     6 CREATE               Create              create               All    [NEEDS_FH MODIFIES];
+     7 DELEGPURGE           DelegPurge          delegpurge           All    [];
+     8 DELEGRETURN          DelegReturn         delegreturn          All    [NEEDS_FH MODIFIES];
+     9 GETATTR              GetAttr             getattr              All    [NEEDS_FH];
+    10 GETFH                GetFh               getfh                All    [NEEDS_FH];
+    11 LINK                 Link                link                 All    [NEEDS_FH MODIFIES];
+    12 LOCK                 Lock                lock                 All    [NEEDS_FH MODIFIES];
+    13 LOCKT                LockT               lockt                All    [NEEDS_FH];
+    14 LOCKU                LockU               locku                All    [NEEDS_FH MODIFIES];
+    15 LOOKUP               Lookup              lookup               All    [NEEDS_FH];
+    16 LOOKUPP              LookupP             lookupp              All    [NEEDS_FH];
+    17 NVERIFY              NVerify             nverify              All    [NEEDS_FH];
+    18 OPEN                 Open                open                 All    [NEEDS_FH MODIFIES];
+    19 OPENATTR             OpenAttr            openattr             All    [NEEDS_FH MODIFIES];
+    20 OPEN_CONFIRM         OpenConfirm         open_confirm         Only40 [NEEDS_FH MODIFIES];
+    21 OPEN_DOWNGRADE       OpenDowngrade       open_downgrade       All    [NEEDS_FH MODIFIES];
+    22 PUTFH                PutFh               putfh                All    [];
+    23 PUTPUBFH             PutPubFh            putpubfh             All    [];
+    24 PUTROOTFH            PutRootFh           putrootfh            All    [];
+    25 READ                 Read                read                 All    [NEEDS_FH];
+    26 READDIR              ReadDir             readdir              All    [NEEDS_FH];
+    27 READLINK             ReadLink            readlink             All    [NEEDS_FH];
+    28 REMOVE               Remove              remove               All    [NEEDS_FH MODIFIES];
+    29 RENAME               Rename              rename               All    [NEEDS_FH MODIFIES];
+    30 RENEW                Renew               renew                Only40 [];
+    31 RESTOREFH            RestoreFh           restorefh            All    [];
+    32 SAVEFH               SaveFh              savefh               All    [NEEDS_FH];
+    33 SECINFO              SecInfo             secinfo              All    [NEEDS_FH];
+    34 SETATTR              SetAttr             setattr              All    [NEEDS_FH MODIFIES];
+    35 SETCLIENTID          SetClientId         setclientid          Only40 [MODIFIES];
+    36 SETCLIENTID_CONFIRM  SetClientIdConfirm  setclientid_confirm  Only40 [MODIFIES];
+    37 VERIFY               Verify              verify               All    [NEEDS_FH];
+    38 WRITE                Write               write                All    [NEEDS_FH MODIFIES];
+    39 RELEASE_LOCKOWNER    ReleaseLockOwner    release_lockowner    Only40 [MODIFIES];
+    40 BACKCHANNEL_CTL      BackchannelCtl      backchannel_ctl      From41 [MODIFIES];
+    41 BIND_CONN_TO_SESSION BindConnToSession   bind_conn_to_session From41 [MODIFIES LONE ALWAYS_ALONE];
+    42 EXCHANGE_ID          ExchangeId          exchange_id          From41 [MODIFIES LONE];
+    43 CREATE_SESSION       CreateSession       create_session       From41 [MODIFIES LONE];
+    44 DESTROY_SESSION      DestroySession      destroy_session      From41 [MODIFIES LONE];
+    45 FREE_STATEID         FreeStateId         free_stateid         From41 [MODIFIES];
+    46 GET_DIR_DELEGATION   GetDirDelegation    get_dir_delegation   From41 [NEEDS_FH MODIFIES];
+    47 GETDEVICEINFO        GetDeviceInfo       getdeviceinfo        From41 [];
+    48 GETDEVICELIST        GetDeviceList       getdevicelist        From41 [NEEDS_FH];
+    49 LAYOUTCOMMIT         LayoutCommit        layoutcommit         From41 [NEEDS_FH MODIFIES];
+    50 LAYOUTGET            LayoutGet           layoutget            From41 [NEEDS_FH MODIFIES];
+    51 LAYOUTRETURN         LayoutReturn        layoutreturn         From41 [MODIFIES];
+    52 SECINFO_NO_NAME      SecInfoNoName       secinfo_no_name      From41 [NEEDS_FH];
+    53 SEQUENCE             Sequence            sequence             From41 [];
+    54 SET_SSV              SetSsv              set_ssv              From41 [MODIFIES];
+    55 TEST_STATEID         TestStateId         test_stateid         From41 [];
+    56 WANT_DELEGATION      WantDelegation      want_delegation      From41 [NEEDS_FH MODIFIES];
+    57 DESTROY_CLIENTID     DestroyClientId     destroy_clientid     From41 [MODIFIES LONE];
+    58 RECLAIM_COMPLETE     ReclaimComplete     reclaim_complete     From41 [MODIFIES];
+}
+
+/// The row of operation `number`. Rows stand in the order of their numbers, from 3.
+pub fn row(number: u32) -> Option<&'static Row> {
+    let row = ROWS.get((number as usize).checked_sub(3)?)?;
+    (row.number == number).then_some(row)
+}
+
+impl Op {
+    /// Reads the next operation of a COMPOUND of this minor version. What can't be read is
+    /// an operation too, one that fails when its turn comes.
+    pub fn decode(minor: Minor, reader: &mut Reader) -> Result<Self, BadXdr> {
+        let number: u32 = reader.read()?;
+        let Some(row) =
+            row(number).filter(|row| row.minors != Minors::From41 || minor >= Minor::V41)
+        else {
+            return Ok(Self::Illegal);
+        };
+        match Self::decode_args(row, reader) {
+            Ok(_) if row.minors == Minors::Only40 && minor > Minor::V40 => {
+                Ok(Self::NotInMinor(row))
+            }
+            Ok(op) => Ok(op),
+            Err(BadXdr) => Ok(Self::Malformed(row)),
+        }
+    }
+
+    /// Whether nothing after it could be read.
+    pub fn ends_decoding(&self) -> bool {
+        matches!(self, Self::Malformed(_) | Self::Illegal)
+    }
+
+    /// Whether its row has all of `flags`.
+    pub fn has(&self, flags: Flags) -> bool {
+        self.row().is_some_and(|row| row.flags.contains(flags))
+    }
+
+    /// The number of its result on the wire.
+    pub fn result_number(&self) -> u32 {
+        self.row().map_or(OP_ILLEGAL, |row| row.number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_stand_in_the_order_of_their_numbers_without_a_gap() {
+        for (i, row) in ROWS.iter().enumerate() {
+            assert_eq!(row.number as usize, i + 3, "{}", row.name);
+            assert_eq!(super::row(row.number), Some(row));
+        }
+        assert_eq!(super::row(2), None);
+        assert_eq!(super::row(59), None);
+        assert_eq!(super::row(u32::MAX), None);
+    }
+}
