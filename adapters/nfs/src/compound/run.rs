@@ -124,16 +124,27 @@ async fn run_ops(cx: &mut Cx, ops: Vec<Op>, before: u32) -> (Status, u32) {
     for op in ops {
         count += 1;
         let number = op.result_number();
-        if let Some(status) = refusal(cx, &op) {
-            refuse(cx, &op, status);
-            cx.server.metrics.operation(number, status);
-            return (status, count);
-        }
-        cx.reply.write(&number);
-        cx.reply.write(&Status::Ok);
-        let status = op.run(cx).await;
+        let start = cx.reply.position();
+        let status = match refusal(cx, &op) {
+            Some(status) => status,
+            None => {
+                cx.reply.write(&number);
+                cx.reply.write(&Status::Ok);
+                match op.run(cx).await {
+                    // Only what changes nothing may find out this late; the others were refused.
+                    Status::Ok if cx.reply.position() > cx.reply_limit => cx.too_big(),
+                    status => status,
+                }
+            }
+        };
         cx.server.metrics.operation(number, status);
         if status != Status::Ok {
+            // A failed operation has encoded its own result, unless it was refused here.
+            if cx.reply.position() == start || cx.reply.position() > cx.reply_limit {
+                cx.reply.truncate(start);
+                cx.reply.write(&number);
+                cx.reply.write(&status);
+            }
             return (status, count);
         }
     }
