@@ -68,14 +68,12 @@ pub(crate) struct Global {
     pub(crate) verbose: bool,
 }
 
-/// How answers are printed.
+/// How answers are printed: for people, or as the host sent them. (Without documentation at
+/// the variants, which would make clap's help three times as long.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people
     Table,
-    /// As the host sent it
     Json,
-    /// As the host sent it
     Yaml,
 }
 
@@ -177,7 +175,7 @@ pub(crate) struct ShareCreate {
     /// Refuse changes
     #[arg(long)]
     pub(crate) read_only: bool,
-    /// Whose requests run as the anonymous user
+    /// Whose requests run as the anonymous user: nobody's, the superuser's or everybody's
     #[arg(long, default_value = "root")]
     pub(crate) squash: Squash,
     /// The user that squashed requests run as
@@ -204,11 +202,8 @@ pub(crate) struct Source {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Squash {
-    /// Nobody's
     None,
-    /// The superuser's
     Root,
-    /// Everybody's
     All,
 }
 

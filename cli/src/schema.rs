@@ -138,10 +138,21 @@ impl Kind {
             Self::Number { min, max } => range(*min, *max),
             Self::List(item) => item.limits(),
             Self::Choice(choices) => {
-                let all: Vec<_> = choices.iter().map(|choice| plain(&choice.value)).collect();
+                let all: Vec<_> = choices.iter().map(Choice::explained).collect();
                 Some(format!("one of {}", all.join(", ")))
             }
             _ => None,
+        }
+    }
+}
+
+impl Choice {
+    fn explained(&self) -> String {
+        let value = plain(&self.value);
+        if self.doc.is_empty() {
+            value
+        } else {
+            format!("{value} ({})", self.doc.trim_end_matches('.'))
         }
     }
 }

@@ -4,7 +4,7 @@
 //! address that was named, nor to a port whose host is gone and that somebody else may hold.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -52,35 +52,41 @@ fn local(directory: &Path, given: Option<String>) -> Result<Target, Error> {
         directory: directory.to_owned(),
         reason,
     };
-    let file = directory.join(RUN_FILE);
-    let text = read(&file).map_err(no_host)?;
-    let run: RunInfo = serde_json::from_str(&text)
-        .map_err(|error| no_host(format!("{}: {error}", file.display())))?;
+    let text = read(&directory.join(RUN_FILE)).map_err(|error| {
+        let missing = error.kind() == io::ErrorKind::NotFound;
+        no_host(if missing {
+            format!("it has no {RUN_FILE}")
+        } else {
+            format!("{RUN_FILE}: {error}")
+        })
+    })?;
+    let run: RunInfo =
+        serde_json::from_str(&text).map_err(|error| no_host(format!("{RUN_FILE}: {error}")))?;
     if !alive(run.pid) {
         return Err(no_host(format!("process {} is gone", run.pid)));
     }
-    let token = match given {
-        Some(token) => token,
-        None => token(&run.token_file).map_err(Error::Failed)?,
-    };
+    let token = given.map_or_else(|| token(&run.token_file), Ok)?;
     Ok(Target {
         server: format!("http://{}", run.api),
         token: Some(token),
     })
 }
 
-fn token(file: &Path) -> Result<String, String> {
-    let hint = "run as the user that runs the host, or give --token";
+fn token(file: &Path) -> Result<String, Error> {
     read(file)
         .map(|text| text.trim().to_owned())
-        .map_err(|reason| format!("cannot read the token: {reason}; {hint}"))
+        .map_err(|error| {
+            let hint = "run dfsctl as the user that runs the host, or give --token";
+            Error::Failed(format!(
+                "cannot read the token in {}: {error}; {hint}",
+                file.display()
+            ))
+        })
 }
 
-fn read(file: &Path) -> Result<String, String> {
+fn read(file: &Path) -> io::Result<String> {
     let mut text = String::new();
-    File::open(file)
-        .and_then(|file| file.take(MAX_FILE).read_to_string(&mut text))
-        .map_err(|error| format!("{}: {error}", file.display()))?;
+    File::open(file)?.take(MAX_FILE).read_to_string(&mut text)?;
     Ok(text)
 }
 
