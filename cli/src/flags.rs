@@ -8,7 +8,7 @@ use dittofs_api::Fields;
 use serde_json::Value;
 
 use crate::args::Global;
-use crate::schema::{Field, Kind, plain};
+use crate::schema::{Field, Kind, plain, shown};
 
 /// Names the flag that asks for validation only.
 const DRY_RUN: &str = "dry-run";
@@ -53,27 +53,27 @@ fn command(adapter: &str, fields: &[Field]) -> Command {
         .long(DRY_RUN)
         .action(ArgAction::SetTrue)
         .help("Only ask whether the host would accept it");
-    let base = Global::augment_args(Command::new("update"))
-        .bin_name(format!("dfsctl adapter settings {adapter} update"))
-        .no_binary_name(true)
-        .about(format!(
-            "Changes settings of the adapter {adapter}; those not named stay"
-        ))
-        .arg(dry_run);
-    let mut taken: Vec<String> = base
+    let ours = Global::augment_args(Command::new("")).arg(dry_run.clone());
+    let mut taken: Vec<String> = ours
         .get_arguments()
         .filter_map(Arg::get_long)
         .map(str::to_owned)
         .collect();
     taken.push("help".to_owned());
-    fields
-        .iter()
-        .filter(|field| nameable(field))
-        .fold(base, |command, field| {
-            let flag = flag(&field.name, &taken);
-            taken.push(flag.clone());
-            command.arg(arg(field, flag))
-        })
+    let flags = fields.iter().filter(|field| nameable(field)).map(|field| {
+        let flag = flag(&field.name, &taken);
+        taken.push(flag.clone());
+        arg(field, flag)
+    });
+    let command = Command::new("update")
+        .bin_name(format!("dfsctl adapter settings {adapter} update"))
+        .no_binary_name(true)
+        .about(format!(
+            "Changes settings of the adapter {adapter}; those not named stay"
+        ))
+        .arg(dry_run)
+        .args(flags);
+    Global::augment_args(command)
 }
 
 /// Whether the name can be a flag's; JSON allows any text, which clap would refuse to build.
@@ -147,15 +147,6 @@ fn help(field: &Field) -> String {
     format!("{} [{}]", field.doc, facts.join("; "))
         .trim_start()
         .to_owned()
-}
-
-fn shown(value: &Value) -> String {
-    let text = plain(value);
-    if text.is_empty() {
-        "none".to_owned()
-    } else {
-        text
-    }
 }
 
 #[cfg(test)]

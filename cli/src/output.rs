@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::args::Format;
 use crate::error::{Error, one_line};
-use crate::schema::{Field, plain};
+use crate::schema::{Field, plain, shown};
 
 /// Where answers go.
 #[derive(Debug, Clone, Copy)]
@@ -454,19 +454,6 @@ fn with_unit(value: &Value, field: &Field) -> String {
     match &field.unit {
         Some(unit) if value.is_number() => format!("{} {unit}", plain(value)),
         _ => shown(value),
-    }
-}
-
-fn shown(value: &Value) -> String {
-    let text = if value.is_null() {
-        String::new()
-    } else {
-        plain(value)
-    };
-    if text.is_empty() {
-        "(none)".to_owned()
-    } else {
-        text
     }
 }
 

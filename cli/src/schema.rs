@@ -166,6 +166,20 @@ pub(crate) fn plain(value: &Value) -> String {
     }
 }
 
+/// The same for reading: what is absent or empty has a word too.
+pub(crate) fn shown(value: &Value) -> String {
+    let text = if value.is_null() {
+        String::new()
+    } else {
+        plain(value)
+    };
+    if text.is_empty() {
+        "none".to_owned()
+    } else {
+        text
+    }
+}
+
 /// What `property` accepts, and whether `null` is among it.
 fn kind(root: &Value, property: &Value, references: usize) -> (Kind, bool) {
     if let Some(target) = reference(root, property) {

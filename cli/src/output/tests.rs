@@ -54,7 +54,7 @@ hello, settings version 7 (* changed, ! overridden for this run)
    SETTING       VALUE                                   APPLIES
 
 Limits
-   blocked       (none)                                  restart
+   blocked       none                                  restart
    max_clients   10                                      live
 
 Timeouts
