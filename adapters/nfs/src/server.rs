@@ -39,7 +39,7 @@ pub struct Server {
 impl Server {
     /// A server that accepts nothing yet.
     pub fn new(settings: Settings, exports: Exports, identity: Identity, metrics: Metrics) -> Self {
-        let state = State::new(identity.boot);
+        let state = State::new(identity.boot, Instant::now());
         Self {
             identity,
             state,

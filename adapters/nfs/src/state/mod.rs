@@ -1,5 +1,12 @@
-//! Clients, sessions, opens and locks. Knows neither clock nor socket: the time is an argument,
-//! and what must be closed or sent is returned. No lock here is held across anything that waits.
+//! Clients, sessions, opens and locks. Knows neither clock nor socket nor chance: the time and
+//! random bytes are arguments, and what must be closed or sent is returned. No lock here is held
+//! across anything that waits.
+
+pub mod clients;
+pub mod files;
+
+mod client;
+mod shards;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,32 +14,34 @@ use std::time::{Duration, Instant};
 use dittofs_sdk::vfs::File;
 
 use crate::ops;
-use crate::types::ClientId;
+
+pub use client::{Client, Principal};
+pub use clients::Clients;
+pub use files::Files;
 
 /// All state of one server.
 pub struct State {
-    boot: u32,
+    /// Who has state here.
+    pub clients: Clients,
+    /// Opens and locks.
+    pub files: Files,
 }
 
 impl State {
     /// No state, in the server's start number `boot`.
-    pub fn new(boot: u32) -> Self {
-        Self { boot }
+    pub fn new(boot: u32, now: Instant) -> Self {
+        Self {
+            clients: Clients::new(boot, now),
+            files: Files::default(),
+        }
     }
 
     /// Takes away the state of clients whose lease is over. The files to close are returned, so
     /// that they are closed after all locks are released.
     pub fn expire(&self, now: Instant, lease: Duration) -> Vec<Arc<dyn File>> {
-        let _ = (now, lease, self.boot);
+        let _ = (now, lease);
         Vec::new()
     }
-}
-
-/// A confirmed client.
-#[derive(Debug)]
-pub struct Client {
-    /// Its number.
-    pub id: ClientId,
 }
 
 /// What SEQUENCE must know of the request around it.
