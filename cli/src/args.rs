@@ -246,7 +246,9 @@ fn in_order(words: Vec<OsString>) -> Vec<OsString> {
     if let [adapter, name, settings, ..] = rest.as_mut_slice()
         && adapter == "adapter"
         && settings == "settings"
-        && name != "settings"
+        && cli
+            .find_subcommand("adapter")
+            .is_some_and(|adapter| adapter.find_subcommand(&*name).is_none())
     {
         std::mem::swap(name, settings);
     }

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use dittofs_api::Problem;
 
+use crate::text::one_line;
+
 /// Why a command did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -60,18 +62,6 @@ impl Error {
     }
 }
 
-/// Text of the host or of a file as one printable line: it cannot command the terminal.
-pub(crate) fn one_line(text: &str) -> String {
-    text.split_whitespace()
-        .map(|word| {
-            word.chars()
-                .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-                .collect()
-        })
-        .collect::<Vec<String>>()
-        .join(" ")
-}
-
 fn explain(problem: &Problem) -> String {
     let mut text = if problem.errors.is_empty() {
         [&problem.detail, &problem.title]
@@ -122,10 +112,5 @@ mod tests {
             "Not Found"
         );
         assert_eq!(refused(json!({ "status": 500 })), "the host answered 500");
-    }
-
-    #[test]
-    fn text_of_the_host_cannot_command_the_terminal() {
-        assert_eq!(one_line("a\n  b\u{1b}[2J"), "a b\u{fffd}[2J");
     }
 }

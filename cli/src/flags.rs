@@ -8,7 +8,8 @@ use dittofs_api::Fields;
 use serde_json::Value;
 
 use crate::args::Global;
-use crate::schema::{Field, Kind, plain, shown};
+use crate::schema::{Field, Kind};
+use crate::text::{plain, shown};
 
 /// Names the flag that asks for validation only.
 const DRY_RUN: &str = "dry-run";
@@ -171,6 +172,8 @@ mod tests {
             "set-server": { "type": "string" },
             "has space": { "type": "string" },
             "--": { "type": "string" },
+            "h": { "enum": [] },
+            "maybe": { "enum": ["a", "a", null, 3] },
         }}))
     }
 

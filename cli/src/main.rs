@@ -12,6 +12,7 @@ mod ready;
 mod run;
 mod schema;
 mod target;
+mod text;
 
 use std::process::ExitCode;
 

@@ -11,8 +11,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::args::Format;
-use crate::error::{Error, one_line};
-use crate::schema::{Field, plain, shown};
+use crate::error::Error;
+use crate::schema::Field;
+use crate::text::{duration, one_line, plain, shown};
 
 /// Where answers go.
 #[derive(Debug, Clone, Copy)]
@@ -466,15 +467,6 @@ fn word(value: &impl Serialize) -> String {
 
 fn yes_no(yes: bool) -> String {
     if yes { "yes" } else { "no" }.to_owned()
-}
-
-fn duration(seconds: u64) -> String {
-    match (seconds / 86400, seconds / 3600 % 24, seconds / 60 % 60) {
-        (0, 0, 0) => format!("{seconds} s"),
-        (0, 0, minutes) => format!("{minutes} min {} s", seconds % 60),
-        (0, hours, minutes) => format!("{hours} h {minutes} min"),
-        (days, hours, _) => format!("{days} d {hours} h"),
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 
 use serde_json::{Number, Value};
 
+use crate::text::{one_line, plain};
+
 /// Longest chain of `$ref` that is followed, so that a cyclic schema ends.
 const MAX_REFERENCES: usize = 8;
 
@@ -157,29 +159,6 @@ impl Choice {
     }
 }
 
-/// A value as people write it on a command line.
-pub(crate) fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(","),
-        other => other.to_string(),
-    }
-}
-
-/// The same for reading: what is absent or empty has a word too.
-pub(crate) fn shown(value: &Value) -> String {
-    let text = if value.is_null() {
-        String::new()
-    } else {
-        plain(value)
-    };
-    if text.is_empty() {
-        "none".to_owned()
-    } else {
-        text
-    }
-}
-
 /// What `property` accepts, and whether `null` is among it.
 fn kind(root: &Value, property: &Value, references: usize) -> (Kind, bool) {
     if let Some(target) = reference(root, property) {
@@ -264,7 +243,7 @@ fn choices(property: &Value) -> Option<Vec<Choice>> {
         property
             .get("description")
             .and_then(Value::as_str)
-            .map(squeeze)
+            .map(one_line)
             .unwrap_or_default()
     };
     if let Some(value) = property.get("const") {
@@ -315,23 +294,14 @@ fn reference<'a>(root: &'a Value, property: &Value) -> Option<&'a Value> {
 
 /// A text beside the property itself or, failing that, in what it refers to.
 fn text(root: &Value, property: &Value, key: &str) -> Option<String> {
-    let find = |value: &Value| {
-        value
-            .get(key)
-            .and_then(Value::as_str)
-            .map(ToOwned::to_owned)
-    };
+    let find = |value: &Value| value.get(key).and_then(Value::as_str).map(one_line);
     find(property).or_else(|| reference(root, property).and_then(find))
 }
 
 fn doc(root: &Value, property: &Value) -> String {
-    let text = text(root, property, "description").or_else(|| text(root, property, "title"));
-    text.as_deref().map(squeeze).unwrap_or_default()
-}
-
-/// Doc comments are broken at the width of source; help is broken at that of the terminal.
-fn squeeze(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    text(root, property, "description")
+        .or_else(|| text(root, property, "title"))
+        .unwrap_or_default()
 }
 
 fn integer(text: &str, min: Option<i128>, max: Option<i128>) -> Result<Value, String> {
