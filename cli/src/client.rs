@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 use std::time::Duration;
 
-use dittofs_api::{Problem, Ready};
+use dittofs_api::Problem;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ureq::Agent;
@@ -73,9 +73,9 @@ impl Client {
         Err(self.refusal(method, path, status, &body))
     }
 
-    /// Whether the host serves; that it does not is an answer, not a refusal.
-    pub(crate) fn ready(&self) -> Result<Ready, Error> {
-        let (method, path) = (Method::GET, "/health/ready");
+    /// What is at `path`, where 503 is an answer too: that it does not serve, and why.
+    pub(crate) fn probe<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        let method = Method::GET;
         match self.exchange(&method, path, None::<&()>)? {
             (StatusCode::OK | StatusCode::SERVICE_UNAVAILABLE, body) => {
                 self.decode(&method, path, &body)

@@ -198,6 +198,10 @@ fn status_text(status: &Status, color: bool) -> String {
         Tone::Bad
     };
     host.row(tone, ["state:".to_owned(), ready]);
+    host.row(
+        Tone::Plain,
+        ["health:".to_owned(), word(&status.health.status)],
+    );
     let adapters = adapters_grid(&status.adapters).text(color);
     let shares = shares_grid(&status.shares).text(color);
     format!(

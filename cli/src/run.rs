@@ -5,8 +5,8 @@ use std::io::Write as _;
 
 use clap::{ColorChoice, CommandFactory as _};
 use dittofs_api::{
-    API_PREFIX, Adapter, Fields, Settings, SettingsSchema, Share, adapter_path, component,
-    share_path,
+    API_PREFIX, Adapter, Fields, HealthStatus, Settings, SettingsSchema, Share, adapter_path,
+    component, share_path,
 };
 use ureq::http::Method;
 
@@ -73,19 +73,24 @@ fn shares(client: &Client) -> Result<Vec<Share>, Error> {
 fn status(client: &Client, output: Output) -> Result<(), Error> {
     let status = Status {
         server: client.server().to_owned(),
-        health: client.read("/health")?,
-        ready: client.ready()?,
+        health: client.probe("/health")?,
+        ready: client.probe("/health/ready")?,
         adapters: adapters(client)?,
         shares: shares(client)?,
     };
     output.status(&status)?;
-    if status.ready.ready {
-        return Ok(());
+    if !status.ready.ready {
+        return Err(Error::Failed(format!(
+            "the host is not ready: {}",
+            status.ready.reasons.join("; ")
+        )));
     }
-    Err(Error::Failed(format!(
-        "the host is not ready: {}",
-        status.ready.reasons.join("; ")
-    )))
+    match status.health.status {
+        HealthStatus::Healthy => Ok(()),
+        HealthStatus::Unhealthy => Err(Error::Failed(
+            "the host is unhealthy: see its log".to_owned(),
+        )),
+    }
 }
 
 fn enable(client: &Client, output: Output, name: &str, enabled: bool) -> Result<(), Error> {

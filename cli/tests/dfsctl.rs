@@ -327,8 +327,8 @@ fn status_is_a_failure_while_the_host_is_not_ready() {
     let host = Stub::new(&[
         (
             "GET /health",
-            200,
-            json!({ "status": "healthy", "service": "dittofs", "version": "1", "uptime_seconds": 5 }),
+            503,
+            json!({ "status": "unhealthy", "service": "dittofs", "version": "1", "uptime_seconds": 5 }),
         ),
         (
             "GET /health/ready",
