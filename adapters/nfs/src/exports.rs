@@ -9,9 +9,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use dittofs_sdk::vfs::{Cred, Handle};
+use dittofs_sdk::vfs::{Cred, Handle, Time};
 use dittofs_sdk::{Share, Shares, Squash};
 use uuid::Uuid;
 
@@ -21,8 +22,18 @@ use crate::types::FileHandle;
 
 /// One snapshot of what is exported: the pseudo file system, with a junction per share.
 pub struct Exports {
-    shares: HashMap<Uuid, Arc<Share>>,
+    shares: HashMap<Uuid, Junction>,
     nodes: BTreeMap<u64, PseudoNode>,
+    made: SystemTime,
+}
+
+/// Where a share hangs in the pseudo file system.
+struct Junction {
+    share: Arc<Share>,
+    /// The pseudo directory that holds it.
+    parent: u64,
+    /// Its number there.
+    id: u64,
 }
 
 /// A directory of the pseudo file system: a part of a share's name.
@@ -32,10 +43,20 @@ struct PseudoNode {
     children: BTreeMap<String, Child>,
 }
 
-#[derive(Debug, Clone)]
+/// An entry of a pseudo directory. Its number is also its cookie: it comes from the path, so that
+/// it stays when other shares come and go.
+#[derive(Debug, Clone, Copy)]
 enum Child {
-    Pseudo(u64),
-    Share(Uuid),
+    Pseudo { id: u64 },
+    Share { id: u64, share: Uuid },
+}
+
+impl Child {
+    fn id(self) -> u64 {
+        match self {
+            Self::Pseudo { id } | Self::Share { id, .. } => id,
+        }
+    }
 }
 
 /// Number of the pseudo file system's root directory.
@@ -94,6 +115,7 @@ impl Exports {
         let mut exports = Self {
             shares: HashMap::new(),
             nodes: BTreeMap::from([(PSEUDO_ROOT, root)]),
+            made: SystemTime::now(),
         };
         for share in shares.iter() {
             exports.add(share);
@@ -117,17 +139,25 @@ impl Exports {
                 return;
             };
             if parts.peek().is_none() {
-                node.children
-                    .insert(part.to_owned(), Child::Share(share.id));
-                self.shares.insert(share.id, Arc::clone(share));
+                let child = Child::Share {
+                    id,
+                    share: share.id,
+                };
+                node.children.insert(part.to_owned(), child);
+                let junction = Junction {
+                    share: Arc::clone(share),
+                    parent: at,
+                    id,
+                };
+                self.shares.insert(share.id, junction);
                 return;
             }
             let child = node
                 .children
                 .entry(part.to_owned())
-                .or_insert(Child::Pseudo(id));
+                .or_insert(Child::Pseudo { id });
             // The host refuses a share below a share; should one come, the upper one wins.
-            let Child::Pseudo(id) = *child else { return };
+            let Child::Pseudo { id } = *child else { return };
             self.nodes.entry(id).or_insert(PseudoNode {
                 parent: at,
                 children: BTreeMap::new(),
@@ -138,7 +168,7 @@ impl Exports {
 
     /// Whether a share of this id is exported.
     pub fn share(&self, id: Uuid) -> Option<&Arc<Share>> {
-        self.shares.get(&id)
+        self.shares.get(&id).map(|junction| &junction.share)
     }
 }
 
@@ -148,8 +178,9 @@ fn pseudo_id(path: &str) -> u64 {
     let hash = path.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
-    // Not 0, not the root.
-    hash | 1 << 63
+    // Neither 0 nor the root nor a reserved cookie; and positive as a signed number, which
+    // directory offsets are in many clients.
+    hash >> 2 | 1 << 62
 }
 
 /// The root of the pseudo file system.
@@ -175,10 +206,7 @@ pub fn resolve(exports: &Arc<Exports>, call: &Call, handle: &FileHandle) -> Resu
         }
         [FORMAT, SHARE, rest @ ..] => {
             let (id, inner) = rest.split_first_chunk::<16>().ok_or(Status::Badhandle)?;
-            let share = exports
-                .shares
-                .get(&Uuid::from_bytes(*id))
-                .ok_or(Status::Stale)?;
+            let share = exports.share(Uuid::from_bytes(*id)).ok_or(Status::Stale)?;
             let handle = Handle::new(inner).map_err(|_| Status::Badhandle)?;
             admit(share, call, handle)
                 .map(Object::Share)
@@ -326,51 +354,61 @@ impl PseudoDir {
         }))
     }
 
-    /// Entries that the caller may see, after the one with cookie `after`.
+    /// Entries that the caller may see, after the one with cookie `after`, in the order of their
+    /// cookies.
     pub fn entries(&self, call: &Call, after: u64) -> Result<Vec<PseudoEntry>, Status> {
-        // Cookies 0, 1 and 2 are reserved (RFC 8881 §18.23.3); a share's id and a
-        // directory's number are stable, their place in the order of names is what cookies count.
-        let node = self.node()?;
-        Ok(node
+        let mut entries: Vec<_> = self
+            .node()?
             .children
             .iter()
-            .enumerate()
-            .map(|(i, (name, child))| (i as u64 + 3, name, child))
-            .filter(|(cookie, ..)| *cookie > after)
-            .filter_map(|(cookie, name, child)| {
-                let object = self.enter(call, child)?;
+            .filter(|(_, child)| child.id() > after)
+            .filter_map(|(name, child)| {
                 Some(PseudoEntry {
                     name: name.clone(),
-                    cookie,
-                    object,
+                    cookie: child.id(),
+                    object: self.enter(call, child)?,
                 })
             })
-            .collect())
+            .collect();
+        entries.sort_unstable_by_key(|entry| entry.cookie);
+        Ok(entries)
     }
 
     /// The pseudo directory that holds the junction to `share`, and the junction's number there.
     pub fn of_junction(exports: &Arc<Exports>, share: &Share) -> Option<(Self, u64)> {
-        let (&id, _) = exports.nodes.iter().find(|(_, node)| {
-            node.children
-                .values()
-                .any(|child| matches!(child, Child::Share(id) if *id == share.id))
-        })?;
-        Some((
-            Self {
-                exports: Arc::clone(exports),
-                id,
-            },
-            pseudo_id(&share.name),
-        ))
+        let junction = exports.shares.get(&share.id)?;
+        let parent = Self {
+            exports: Arc::clone(exports),
+            id: junction.parent,
+        };
+        Some((parent, junction.id))
     }
 
-    /// Counts changes of the pseudo file system: it changes only when shares do.
-    pub fn change(&self) -> u64 {
-        let mut hash = std::hash::DefaultHasher::new();
-        if let Ok(node) = self.node() {
-            node.children.keys().for_each(|name| name.hash(&mut hash));
+    /// Its names: its own, `.`, and `..` of each directory in it, as POSIX counts.
+    pub fn links(&self) -> u32 {
+        let children = self.node().map_or(0, |node| node.children.len());
+        u32::try_from(children).map_or(u32::MAX, |count| count.saturating_add(2))
+    }
+
+    /// When it last changed: it changes only when shares do, and then all at once.
+    pub fn changed(&self) -> Time {
+        let since = self
+            .exports
+            .made
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Time {
+            sec: since.as_secs() as i64,
+            nsec: since.subsec_nanos(),
         }
-        hash.finish()
+    }
+
+    /// Grows whenever shares change.
+    pub fn change(&self) -> u64 {
+        let Time { sec, nsec } = self.changed();
+        (sec as u64)
+            .wrapping_mul(1_000_000_000)
+            .wrapping_add(u64::from(nsec))
     }
 
     fn node(&self) -> Result<&PseudoNode, Status> {
@@ -379,12 +417,12 @@ impl PseudoDir {
 
     fn enter(&self, call: &Call, child: &Child) -> Option<Object> {
         match child {
-            Child::Pseudo(id) => Some(Object::Pseudo(Self {
+            Child::Pseudo { id } => Some(Object::Pseudo(Self {
                 exports: Arc::clone(&self.exports),
                 id: *id,
             })),
-            Child::Share(id) => {
-                let share = self.exports.shares.get(id)?;
+            Child::Share { share, .. } => {
+                let share = self.exports.share(*share)?;
                 admit(share, call, share.fs.root()).map(Object::Share)
             }
         }

@@ -1,21 +1,107 @@
-//! ACCESS.
-//! <https://www.rfc-editor.org/rfc/rfc8881>
+//! ACCESS: what the caller may do with the current object.
+//! <https://www.rfc-editor.org/rfc/rfc8881#section-18.1>
+
+use dittofs_sdk::vfs::{Access, Kind};
 
 use crate::compound::{Cx, Operation};
+use crate::exports::{Object, ShareObject};
 use crate::status::Status;
 use crate::xdr::xdr_struct;
+
+const ACCESS4_READ: u32 = 0x01;
+const ACCESS4_LOOKUP: u32 = 0x02;
+const ACCESS4_MODIFY: u32 = 0x04;
+const ACCESS4_EXTEND: u32 = 0x08;
+const ACCESS4_DELETE: u32 = 0x10;
+const ACCESS4_EXECUTE: u32 = 0x20;
+
+/// Bits on the wire and kinds of access of the file system.
+const BITS: [(u32, Access); 6] = [
+    (ACCESS4_READ, Access::READ),
+    (ACCESS4_LOOKUP, Access::SEARCH),
+    (ACCESS4_MODIFY, Access::MODIFY),
+    (ACCESS4_EXTEND, Access::EXTEND),
+    (ACCESS4_DELETE, Access::DELETE),
+    (ACCESS4_EXECUTE, Access::EXECUTE),
+];
+
+/// What is never granted where nothing may be changed.
+const CHANGES: u32 = ACCESS4_MODIFY | ACCESS4_EXTEND | ACCESS4_DELETE;
 
 xdr_struct! {
     /// ACCESS4args
     #[derive(Debug)]
-    pub struct Args {} => decode
+    pub struct Args {
+        /// The kinds of access that are asked about.
+        pub wanted: u32,
+    } => decode
+}
+
+xdr_struct! {
+    /// ACCESS4resok
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct Ok {
+        /// The kinds that were judged.
+        pub supported: u32,
+        /// The kinds that are granted.
+        pub granted: u32,
+    } => encode
 }
 
 impl Operation for Args {
-    type Ok = ();
+    type Ok = Ok;
     type Err = Status;
 
-    async fn run(self, _cx: &mut Cx) -> Result<(), Status> {
-        Err(Status::Notsupp)
+    fn reply_room(&self) -> usize {
+        8
     }
+
+    async fn run(self, cx: &mut Cx) -> Result<Ok, Status> {
+        match cx.object()? {
+            Object::Pseudo(_) => {
+                let supported = self.wanted & meaningful(Kind::Dir);
+                Ok(Ok {
+                    supported,
+                    granted: supported & !CHANGES,
+                })
+            }
+            Object::Share(object) => in_share(object, self.wanted).await,
+        }
+    }
+}
+
+async fn in_share(object: &ShareObject, wanted: u32) -> Result<Ok, Status> {
+    let fs = &object.share.fs;
+    let kind = fs.attr(&object.handle).await?.kind;
+    let supported = wanted & meaningful(kind);
+    let granted = fs
+        .access(&object.cred, &object.handle, to_access(supported))
+        .await?;
+    let denied = if object.share.read_only { CHANGES } else { 0 };
+    Ok(Ok {
+        supported,
+        granted: from_access(granted) & supported & !denied,
+    })
+}
+
+/// The kinds of access that mean something for this kind of object (RFC 8881 §18.1.3).
+fn meaningful(kind: Kind) -> u32 {
+    match kind {
+        Kind::Dir => {
+            ACCESS4_READ | ACCESS4_LOOKUP | ACCESS4_MODIFY | ACCESS4_EXTEND | ACCESS4_DELETE
+        }
+        _ => ACCESS4_READ | ACCESS4_MODIFY | ACCESS4_EXTEND | ACCESS4_EXECUTE,
+    }
+}
+
+fn to_access(bits: u32) -> Access {
+    BITS.iter()
+        .filter(|(bit, _)| bits & bit != 0)
+        .fold(Access::default(), |set, (_, access)| set | *access)
+}
+
+fn from_access(set: Access) -> u32 {
+    BITS.iter()
+        .filter(|(_, access)| set.contains(*access))
+        .fold(0, |bits, (bit, _)| bits | bit)
 }

@@ -1,12 +1,13 @@
-//! LOOKUPP.
-//! <https://www.rfc-editor.org/rfc/rfc8881>
+//! LOOKUPP: the directory above the current one.
+//! <https://www.rfc-editor.org/rfc/rfc8881#section-18.14>
 
 use crate::compound::{Cx, Operation};
+use crate::exports::{Object, PseudoDir};
 use crate::status::Status;
 use crate::xdr::xdr_struct;
 
 xdr_struct! {
-    /// LOOKUPP4args
+    /// LOOKUPP has no arguments.
     #[derive(Debug)]
     pub struct Args {} => decode
 }
@@ -15,7 +16,29 @@ impl Operation for Args {
     type Ok = ();
     type Err = Status;
 
-    async fn run(self, _cx: &mut Cx) -> Result<(), Status> {
-        Err(Status::Notsupp)
+    fn reply_room(&self) -> usize {
+        0
+    }
+
+    async fn run(self, cx: &mut Cx) -> Result<(), Status> {
+        let above = parent(cx).await?;
+        cx.set_current(above);
+        Ok(())
+    }
+}
+
+/// The directory above the current one; NFS4ERR_NOENT above the root.
+pub(super) async fn parent(cx: &Cx) -> Result<Object, Status> {
+    match cx.object()? {
+        Object::Pseudo(dir) => dir.parent(),
+        Object::Share(dir) if dir.is_share_root() => {
+            PseudoDir::of_junction(&cx.server.exports(), &dir.share)
+                .map(|(above, _)| Object::Pseudo(above))
+                .ok_or(Status::Noent)
+        }
+        Object::Share(dir) => {
+            let node = dir.share.fs.parent(&dir.cred, &dir.handle).await?;
+            Ok(Object::Share(dir.sibling(node.handle)))
+        }
     }
 }

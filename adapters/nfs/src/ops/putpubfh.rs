@@ -1,12 +1,13 @@
-//! PUTPUBFH.
-//! <https://www.rfc-editor.org/rfc/rfc8881>
+//! PUTPUBFH: the public file handle is that of the root (RFC 8881 §18.20.3 allows it).
+//! <https://www.rfc-editor.org/rfc/rfc8881#section-18.20>
 
 use crate::compound::{Cx, Operation};
+use crate::exports;
 use crate::status::Status;
 use crate::xdr::xdr_struct;
 
 xdr_struct! {
-    /// PUTPUBFH4args
+    /// PUTPUBFH has no arguments.
     #[derive(Debug)]
     pub struct Args {} => decode
 }
@@ -15,7 +16,13 @@ impl Operation for Args {
     type Ok = ();
     type Err = Status;
 
-    async fn run(self, _cx: &mut Cx) -> Result<(), Status> {
-        Err(Status::Notsupp)
+    fn reply_room(&self) -> usize {
+        0
+    }
+
+    async fn run(self, cx: &mut Cx) -> Result<(), Status> {
+        let root = exports::root(&cx.server.exports());
+        cx.set_current(root);
+        Ok(())
     }
 }

@@ -1,0 +1,251 @@
+//! The attributes of NFSv4: one row each, and nothing else in the tree lists them.
+
+use dittofs_sdk::vfs::{Capabilities, Kind, Time};
+
+use super::facts::Facts;
+use super::set::{Settable, id_of, mode_of, settime};
+use crate::status::Status;
+use crate::types::{Bitmap, Minor};
+use crate::xdr::{Reader, Writer};
+
+/// How an attribute's value is appended.
+type Read = fn(&Facts, &mut Writer);
+/// How an attribute's value is read off the wire and noted.
+type Set = fn(&mut Reader, &mut Settable) -> Result<(), Status>;
+
+/// What a client may do with an attribute.
+enum Use {
+    /// Read it.
+    Get(Read),
+    /// Read and set it.
+    Both(Read, Set),
+    /// Set it; reading is NFS4ERR_INVAL (RFC 8881 §5.5).
+    Put(Set),
+}
+
+/// What the table says of an attribute.
+struct Row {
+    number: u32,
+    /// The first minor version that has it.
+    since: Minor,
+    usage: Use,
+}
+
+macro_rules! attributes {
+    ($($number:literal $name:ident $since:ident $usage:expr;)*) => {
+        $(#[doc = concat!("Number of the attribute ", stringify!($name))]
+        #[allow(dead_code, unreachable_pub)]
+        pub const $name: u32 = $number;)*
+
+        const TABLE: &[Row] = &[
+            $(Row { number: $number, since: Minor::$since, usage: $usage },)*
+        ];
+    };
+}
+
+use Use::{Both, Get, Put};
+
+attributes! {
+     0 SUPPORTED_ATTRS    V40 Get(|f, w| w.write(&supported(f.fs.minor)));
+     1 TYPE               V40 Get(|f, w| w.write(&file_type(f.attr.kind)));
+     2 FH_EXPIRE_TYPE     V40 Get(|_, w| w.write(&FH4_PERSISTENT));
+     3 CHANGE             V40 Get(|f, w| w.write(&f.attr.change));
+     4 SIZE               V40 Both(|f, w| w.write(&f.attr.size), |r, s| { s.changes.size = Some(r.read()?); Ok(()) });
+     5 LINK_SUPPORT       V40 Get(|f, w| w.write(&f.can(Capabilities::LINKS)));
+     6 SYMLINK_SUPPORT    V40 Get(|f, w| w.write(&f.can(Capabilities::SYMLINKS)));
+     7 NAMED_ATTR         V40 Get(|_, w| w.write(&false));
+     8 FSID               V40 Get(|f, w| { w.write(&f.fs.fsid.0); w.write(&f.fs.fsid.1); });
+     9 UNIQUE_HANDLES     V40 Get(|_, w| w.write(&true));
+    10 LEASE_TIME         V40 Get(|f, w| w.write(&f.fs.lease));
+    11 RDATTR_ERROR       V40 Get(|_, w| w.write(&Status::Ok));
+    13 ACLSUPPORT         V40 Get(|_, w| w.write(&0_u32));
+    15 CANSETTIME         V40 Get(|_, w| w.write(&true));
+    16 CASE_INSENSITIVE   V40 Get(|f, w| w.write(&f.fs.info.case_insensitive));
+    17 CASE_PRESERVING    V40 Get(|f, w| w.write(&f.fs.info.case_preserving));
+    18 CHOWN_RESTRICTED   V40 Get(|_, w| w.write(&true));
+    19 FILEHANDLE         V40 Get(|f, w| w.write(&f.object.file_handle()));
+    20 FILEID             V40 Get(|f, w| w.write(&f.attr.fileid));
+    21 FILES_AVAIL        V40 Get(|f, w| w.write(&f.fs.stat.avail_files));
+    22 FILES_FREE         V40 Get(|f, w| w.write(&f.fs.stat.free_files));
+    23 FILES_TOTAL        V40 Get(|f, w| w.write(&f.fs.stat.total_files));
+    26 HOMOGENEOUS        V40 Get(|_, w| w.write(&true));
+    27 MAXFILESIZE        V40 Get(|f, w| w.write(&f.fs.info.max_file_size));
+    28 MAXLINK            V40 Get(|f, w| w.write(&f.fs.info.max_links));
+    29 MAXNAME            V40 Get(|f, w| w.write(&f.fs.info.max_name));
+    30 MAXREAD            V40 Get(|f, w| w.write(&u64::from(f.fs.max_read)));
+    31 MAXWRITE           V40 Get(|f, w| w.write(&u64::from(f.fs.max_write)));
+    33 MODE               V40 Both(|f, w| w.write(&(f.attr.mode & 0o7777)), |r, s| { s.changes.mode = Some(mode_of(r)?); Ok(()) });
+    34 NO_TRUNC           V40 Get(|_, w| w.write(&true));
+    35 NUMLINKS           V40 Get(|f, w| w.write(&f.attr.nlink));
+    36 OWNER              V40 Both(|f, w| number(w, f.attr.uid), |r, s| { s.changes.uid = Some(id_of(r)?); Ok(()) });
+    37 OWNER_GROUP        V40 Both(|f, w| number(w, f.attr.gid), |r, s| { s.changes.gid = Some(id_of(r)?); Ok(()) });
+    41 RAWDEV             V40 Get(|f, w| { w.write(&f.attr.rdev.0); w.write(&f.attr.rdev.1); });
+    42 SPACE_AVAIL        V40 Get(|f, w| w.write(&f.fs.stat.avail_bytes));
+    43 SPACE_FREE         V40 Get(|f, w| w.write(&f.fs.stat.free_bytes));
+    44 SPACE_TOTAL        V40 Get(|f, w| w.write(&f.fs.stat.total_bytes));
+    45 SPACE_USED         V40 Get(|f, w| w.write(&f.attr.used));
+    47 TIME_ACCESS        V40 Get(|f, w| time(w, f.attr.atime));
+    48 TIME_ACCESS_SET    V40 Put(|r, s| { s.changes.atime = Some(settime(r)?); Ok(()) });
+    50 TIME_CREATE        V40 Get(|f, w| time(w, f.attr.btime.unwrap_or(f.attr.ctime)));
+    51 TIME_DELTA         V40 Get(|f, w| time(w, f.fs.info.time_delta));
+    52 TIME_METADATA      V40 Get(|f, w| time(w, f.attr.ctime));
+    53 TIME_MODIFY        V40 Get(|f, w| time(w, f.attr.mtime));
+    54 TIME_MODIFY_SET    V40 Put(|r, s| { s.changes.mtime = Some(settime(r)?); Ok(()) });
+    55 MOUNTED_ON_FILEID  V40 Get(|f, w| w.write(&f.mounted_on));
+    74 MODE_SET_MASKED    V41 Put(|r, s| {
+        s.changes.mode = Some(mode_of(r)?);
+        s.mode_mask = Some(mode_of(r)?);
+        Ok(())
+    });
+    75 SUPPATTR_EXCLCREAT V41 Get(|f, w| w.write(&exclusive_create(f.fs.minor)));
+    76 FS_CHARSET_CAP     V41 Get(|_, w| w.write(&FSCHARSET_CAP4_CONTAINS_NON_UTF8));
+}
+
+/// A handle names its object as long as that exists.
+const FH4_PERSISTENT: u32 = 0;
+/// Names are any bytes (RFC 8881 §14.4).
+const FSCHARSET_CAP4_CONTAINS_NON_UTF8: u32 = 1;
+
+/// A set of rows, as numbers.
+macro_rules! rows {
+    ($pattern:pat) => {{
+        let mut set = Bitmap::EMPTY;
+        let mut rest = TABLE;
+        while let [row, tail @ ..] = rest {
+            if matches!(row, $pattern) {
+                set = set.with(row.number);
+            }
+            rest = tail;
+        }
+        set
+    }};
+}
+
+const IN_V40: Bitmap = rows!(Row {
+    since: Minor::V40,
+    ..
+});
+const IN_V41: Bitmap = rows!(Row { .. });
+const WRITE_ONLY: Bitmap = rows!(Row { usage: Put(_), .. });
+const WRITABLE: Bitmap = rows!(Row {
+    usage: Put(_) | Both(..),
+    ..
+});
+/// The file system is asked for its space only if one of these is wanted.
+pub(super) const SPACE: Bitmap = Bitmap::of(&[
+    FILES_AVAIL,
+    FILES_FREE,
+    FILES_TOTAL,
+    SPACE_AVAIL,
+    SPACE_FREE,
+    SPACE_TOTAL,
+]);
+
+/// The attributes that a minor version has here. The same on every object: clients ask once.
+pub const fn supported(minor: Minor) -> Bitmap {
+    match minor {
+        Minor::V40 => IN_V40,
+        Minor::V41 => IN_V41,
+    }
+}
+
+/// The attributes that may be read.
+pub const fn readable(minor: Minor) -> Bitmap {
+    supported(minor).minus(WRITE_ONLY)
+}
+
+/// The attributes that may only be set.
+pub const fn write_only() -> Bitmap {
+    WRITE_ONLY
+}
+
+/// The attributes that may be set.
+pub const fn settable(minor: Minor) -> Bitmap {
+    supported(minor).and(WRITABLE)
+}
+
+/// The attributes that an exclusive create may set: not the times, whose place the verifier may
+/// take (RFC 8881 §18.16.3).
+pub const fn exclusive_create(minor: Minor) -> Bitmap {
+    settable(minor).minus(Bitmap::of(&[TIME_ACCESS_SET, TIME_MODIFY_SET]))
+}
+
+/// Appends the values of the readable attributes of `wanted`, in order.
+pub(super) fn encode_values(facts: &Facts, wanted: Bitmap, writer: &mut Writer) {
+    for row in TABLE.iter().filter(|row| wanted.contains(row.number)) {
+        match row.usage {
+            Get(get) | Both(get, _) => get(facts, writer),
+            Put(_) => {}
+        }
+    }
+}
+
+/// Reads the values of `mask`, all of which [`settable`] has.
+pub(super) fn decode_values(
+    mask: Bitmap,
+    reader: &mut Reader,
+    into: &mut Settable,
+) -> Result<(), Status> {
+    for row in TABLE.iter().filter(|row| mask.contains(row.number)) {
+        match row.usage {
+            Both(_, set) | Put(set) => set(reader, into)?,
+            Get(_) => return Err(Status::Inval),
+        }
+    }
+    Ok(())
+}
+
+/// nfs_ftype4
+fn file_type(kind: Kind) -> u32 {
+    match kind {
+        Kind::File => 1,
+        Kind::Dir => 2,
+        Kind::Block => 3,
+        Kind::Char => 4,
+        Kind::Symlink => 5,
+        Kind::Socket => 6,
+        Kind::Fifo => 7,
+    }
+}
+
+/// A user or group as its number in decimal: under AUTH_SYS both sides know no better name
+/// (RFC 8881 §5.9).
+fn number(writer: &mut Writer, id: u32) {
+    writer.write(id.to_string().as_str());
+}
+
+fn time(writer: &mut Writer, time: Time) {
+    writer.write(&time.sec);
+    writer.write(&time.nsec);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_stand_in_the_order_of_their_numbers() {
+        assert!(TABLE.is_sorted_by(|a, b| a.number < b.number));
+    }
+
+    #[test]
+    fn what_may_be_set_is_told_apart() {
+        let numbers = |set: Bitmap| set.iter().collect::<Vec<_>>();
+        assert_eq!(numbers(settable(Minor::V40)), [4, 33, 36, 37, 48, 54]);
+        assert_eq!(numbers(write_only()), [48, 54, 74]);
+        assert!(readable(Minor::V41).and(write_only()).is_empty());
+    }
+
+    #[test]
+    fn minor_version_0_has_no_attribute_of_minor_version_1() {
+        assert!(supported(Minor::V40).iter().all(|number| number <= 55));
+        assert!(supported(Minor::V41).contains(SUPPATTR_EXCLCREAT));
+    }
+
+    #[test]
+    fn an_exclusive_create_sets_no_times() {
+        let set = exclusive_create(Minor::V41);
+        assert!(set.contains(MODE) && set.contains(OWNER));
+        assert!(!set.contains(TIME_ACCESS_SET) && !set.contains(TIME_MODIFY_SET));
+    }
+}
