@@ -13,6 +13,10 @@
 //! - A panic in either side becomes an error on the other; it never ends the process.
 //! - A library is never unloaded; stopping an adapter drops its instance.
 
+// The macros name this crate as authors do, also in its own tests.
+#[allow(unused_extern_crates)]
+extern crate self as dittofs_sdk;
+
 mod abi;
 mod adapter;
 mod context;
@@ -25,6 +29,9 @@ pub mod vfs;
 pub use adapter::{Adapter, Applied, Error, FieldError, Health, Info, State};
 pub use context::{Context, Kv, KvError, Share, Shares, Squash};
 
+// An author depends on this crate alone.
+pub use {bytes, schemars, serde, serde_json, tokio, tracing, uuid};
+
 /// What [`export_adapter!`] and derives expand to; not for direct use.
 #[doc(hidden)]
 pub mod private {
@@ -32,4 +39,15 @@ pub mod private {
 }
 
 /// The version of the SDK, and so of the border between host and adapters: (major, minor).
-pub const VERSION: (u32, u32) = (1, 0);
+///
+/// It is the version of this crate.
+pub const VERSION: (u32, u32) =
+    (number(env!("CARGO_PKG_VERSION_MAJOR")), number(env!("CARGO_PKG_VERSION_MINOR")));
+
+/// What the version of a package is made of: decimal digits.
+const fn number(text: &str) -> u32 {
+    match u32::from_str_radix(text, 10) {
+        Ok(number) => number,
+        Err(_) => 0,
+    }
+}

@@ -1,0 +1,465 @@
+//! File systems and open files across the border, in either direction.
+
+use std::sync::Arc;
+
+use abi_stable::StableAbi;
+use abi_stable::sabi_trait;
+use abi_stable::sabi_trait::TD_Opaque;
+use abi_stable::std_types::{RBox, RSlice, RVec};
+use bytes::Bytes;
+
+use super::bytes::WireBytes;
+use super::guard::{Quiet, guard};
+use super::op::{Wire, WireOp, accept, answer};
+use super::value::{
+    WireAttr, WireCreateHow, WireCred, WireDirChange, WireFsInfo, WireFsStat, WireHandle,
+    WireListing, WireMade, WireNewNode, WireNode, WireReadDirLimit, WireReadOk, WireRenamed,
+    WireSetAttr, WireWritten, handle, name, open_code, open_of, stability_code, stability_of,
+};
+use crate::vfs::{
+    Access, Attr, Buffer, CreateHow, Created, Cred, DirChange, File, FileSystem, FsInfo, FsStat,
+    Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess, ReadDirLimit, ReadOk, SetAttr,
+    Stability, VfsResult, Written,
+};
+
+/// The functions of a file system. A function added later comes last and has a default.
+#[sabi_trait]
+pub(super) trait WireFs: Send + Sync {
+    fn info(&self) -> WireFsInfo;
+    fn root(&self) -> WireHandle;
+    fn lookup(&self, cred: WireCred<'_>, dir: RSlice<'_, u8>, name: RSlice<'_, u8>) -> WireOp<WireNode>;
+    fn parent(&self, cred: WireCred<'_>, dir: RSlice<'_, u8>) -> WireOp<WireNode>;
+    fn attr(&self, object: RSlice<'_, u8>) -> WireOp<WireAttr>;
+    fn set_attr(&self, cred: WireCred<'_>, object: RSlice<'_, u8>, changes: WireSetAttr) -> WireOp<WireAttr>;
+    fn access(&self, cred: WireCred<'_>, object: RSlice<'_, u8>, wanted: u32) -> WireOp<u32>;
+    fn read_link(&self, cred: WireCred<'_>, link: RSlice<'_, u8>) -> WireOp<WireBytes>;
+    fn read_dir(
+        &self,
+        cred: WireCred<'_>,
+        dir: RSlice<'_, u8>,
+        after: u64,
+        limit: WireReadDirLimit,
+    ) -> WireOp<WireListing>;
+    fn make(
+        &self,
+        cred: WireCred<'_>,
+        dir: RSlice<'_, u8>,
+        name: RSlice<'_, u8>,
+        what: WireNewNode,
+        attr: WireSetAttr,
+    ) -> WireOp<WireMade>;
+    fn open(&self, cred: WireCred<'_>, file: RSlice<'_, u8>, access: u32) -> WireOp<FileObject>;
+    fn create(
+        &self,
+        cred: WireCred<'_>,
+        dir: RSlice<'_, u8>,
+        name: RSlice<'_, u8>,
+        how: WireCreateHow,
+        attr: WireSetAttr,
+        access: u32,
+    ) -> WireOp<WireCreated>;
+    fn remove(&self, cred: WireCred<'_>, dir: RSlice<'_, u8>, name: RSlice<'_, u8>) -> WireOp<WireDirChange>;
+    fn rename(
+        &self,
+        cred: WireCred<'_>,
+        from_dir: RSlice<'_, u8>,
+        from: RSlice<'_, u8>,
+        to_dir: RSlice<'_, u8>,
+        to: RSlice<'_, u8>,
+    ) -> WireOp<WireRenamed>;
+    fn link(
+        &self,
+        cred: WireCred<'_>,
+        object: RSlice<'_, u8>,
+        dir: RSlice<'_, u8>,
+        name: RSlice<'_, u8>,
+    ) -> WireOp<WireDirChange>;
+    #[sabi(last_prefix_field)]
+    fn stat_fs(&self) -> WireOp<WireFsStat>;
+}
+
+/// The functions of an open file. A function added later comes last and has a default.
+#[sabi_trait]
+pub(super) trait WireFile: Send + Sync {
+    fn attr(&self) -> WireOp<WireAttr>;
+    fn read(&self, offset: u64, count: u32, into: RVec<u8>) -> WireOp<WireReadOk>;
+    fn write(&self, offset: u64, data: WireBytes, how: u32) -> WireOp<WireWritten>;
+    fn commit(&self, offset: u64, count: u64) -> WireOp<()>;
+    #[sabi(last_prefix_field)]
+    fn truncate(&self, size: u64) -> WireOp<WireAttr>;
+}
+
+pub(super) type FsObject = WireFs_TO<'static, RBox<()>>;
+pub(super) type FileObject = WireFile_TO<'static, RBox<()>>;
+
+#[repr(C)]
+#[derive(StableAbi)]
+pub(super) struct WireCreated {
+    node: WireNode,
+    file: FileObject,
+    dir: WireDirChange,
+    created: u64,
+}
+
+impl Wire for Created {
+    type Form = WireCreated;
+    fn into_wire(self) -> WireCreated {
+        WireCreated {
+            node: self.node.into_wire(),
+            file: self.file.into_wire(),
+            dir: self.dir.into_wire(),
+            created: u64::from(self.created),
+        }
+    }
+    fn from_wire(wire: WireCreated) -> VfsResult<Self> {
+        Ok(Self {
+            node: Node::from_wire(wire.node)?,
+            file: Wire::from_wire(wire.file)?,
+            dir: DirChange::from_wire(wire.dir)?,
+            created: wire.created != 0,
+        })
+    }
+}
+
+impl Wire for Arc<dyn File> {
+    type Form = FileObject;
+    fn into_wire(self) -> FileObject {
+        WireFile_TO::from_value(LocalFile(Quiet::new(self)), TD_Opaque)
+    }
+    fn from_wire(object: FileObject) -> VfsResult<Self> {
+        Ok(Arc::new(ForeignFile(object)))
+    }
+}
+
+/// This side's file system, for the other side.
+pub(super) fn lend(fs: Arc<dyn FileSystem>) -> FsObject {
+    WireFs_TO::from_value(LocalFs(Quiet::new(fs)), TD_Opaque)
+}
+
+/// The other side's file system, on this side.
+pub(super) fn borrow(object: FsObject) -> VfsResult<Arc<dyn FileSystem>> {
+    let (info, root) = (object.info().into(), Handle::from_wire(object.root())?);
+    Ok(Arc::new(ForeignFs { object, info, root }))
+}
+
+struct LocalFs(Quiet<Arc<dyn FileSystem>>);
+
+impl WireFs for LocalFs {
+    fn info(&self) -> WireFsInfo {
+        guard(|| self.0.info().into(), |_| WireFsInfo::NOTHING)
+    }
+
+    fn root(&self) -> WireHandle {
+        guard(|| self.0.root().into_wire(), |_| WireHandle::INVALID)
+    }
+
+    fn lookup(&self, cred: WireCred<'_>, dir: RSlice<'_, u8>, at: RSlice<'_, u8>) -> WireOp<WireNode> {
+        answer(|| {
+            let (dir, at) = (handle(dir)?, name(at)?);
+            Ok(cred.with(|cred| self.0.lookup(cred, &dir, at)))
+        })
+    }
+
+    fn parent(&self, cred: WireCred<'_>, dir: RSlice<'_, u8>) -> WireOp<WireNode> {
+        answer(|| {
+            let dir = handle(dir)?;
+            Ok(cred.with(|cred| self.0.parent(cred, &dir)))
+        })
+    }
+
+    fn attr(&self, object: RSlice<'_, u8>) -> WireOp<WireAttr> {
+        answer(|| Ok(self.0.attr(&handle(object)?)))
+    }
+
+    fn set_attr(
+        &self,
+        cred: WireCred<'_>,
+        object: RSlice<'_, u8>,
+        changes: WireSetAttr,
+    ) -> WireOp<WireAttr> {
+        answer(|| {
+            let (object, changes) = (handle(object)?, changes.value()?);
+            Ok(cred.with(|cred| self.0.set_attr(cred, &object, &changes)))
+        })
+    }
+
+    fn access(&self, cred: WireCred<'_>, object: RSlice<'_, u8>, wanted: u32) -> WireOp<u32> {
+        answer(|| {
+            let object = handle(object)?;
+            Ok(cred.with(|cred| self.0.access(cred, &object, Access(wanted))))
+        })
+    }
+
+    fn read_link(&self, cred: WireCred<'_>, link: RSlice<'_, u8>) -> WireOp<WireBytes> {
+        answer(|| {
+            let link = handle(link)?;
+            Ok(cred.with(|cred| self.0.read_link(cred, &link)))
+        })
+    }
+
+    fn read_dir(
+        &self,
+        cred: WireCred<'_>,
+        dir: RSlice<'_, u8>,
+        after: u64,
+        limit: WireReadDirLimit,
+    ) -> WireOp<WireListing> {
+        answer(|| {
+            let dir = handle(dir)?;
+            Ok(cred.with(|cred| self.0.read_dir(cred, &dir, after, limit.into())))
+        })
+    }
+
+    fn make(
+        &self,
+        cred: WireCred<'_>,
+        dir: RSlice<'_, u8>,
+        at: RSlice<'_, u8>,
+        what: WireNewNode,
+        attr: WireSetAttr,
+    ) -> WireOp<WireMade> {
+        answer(|| {
+            let (dir, at, what, attr) = (handle(dir)?, name(at)?, what.value()?, attr.value()?);
+            Ok(cred.with(|cred| self.0.make(cred, &dir, at, &what, &attr)))
+        })
+    }
+
+    fn open(&self, cred: WireCred<'_>, file: RSlice<'_, u8>, access: u32) -> WireOp<FileObject> {
+        answer(|| {
+            let (file, access) = (handle(file)?, open_of(access)?);
+            Ok(cred.with(|cred| self.0.open(cred, &file, access)))
+        })
+    }
+
+    fn create(
+        &self,
+        cred: WireCred<'_>,
+        dir: RSlice<'_, u8>,
+        at: RSlice<'_, u8>,
+        how: WireCreateHow,
+        attr: WireSetAttr,
+        access: u32,
+    ) -> WireOp<WireCreated> {
+        answer(|| {
+            let (dir, at) = (handle(dir)?, name(at)?);
+            let (how, attr, access) = (how.value()?, attr.value()?, open_of(access)?);
+            Ok(cred.with(|cred| self.0.create(cred, &dir, at, how, &attr, access)))
+        })
+    }
+
+    fn remove(
+        &self,
+        cred: WireCred<'_>,
+        dir: RSlice<'_, u8>,
+        at: RSlice<'_, u8>,
+    ) -> WireOp<WireDirChange> {
+        answer(|| {
+            let (dir, at) = (handle(dir)?, name(at)?);
+            Ok(cred.with(|cred| self.0.remove(cred, &dir, at)))
+        })
+    }
+
+    fn rename(
+        &self,
+        cred: WireCred<'_>,
+        from_dir: RSlice<'_, u8>,
+        from: RSlice<'_, u8>,
+        to_dir: RSlice<'_, u8>,
+        to: RSlice<'_, u8>,
+    ) -> WireOp<WireRenamed> {
+        answer(|| {
+            let (from_dir, from) = (handle(from_dir)?, name(from)?);
+            let (to_dir, to) = (handle(to_dir)?, name(to)?);
+            Ok(cred.with(|cred| self.0.rename(cred, &from_dir, from, &to_dir, to)))
+        })
+    }
+
+    fn link(
+        &self,
+        cred: WireCred<'_>,
+        object: RSlice<'_, u8>,
+        dir: RSlice<'_, u8>,
+        at: RSlice<'_, u8>,
+    ) -> WireOp<WireDirChange> {
+        answer(|| {
+            let (object, dir, at) = (handle(object)?, handle(dir)?, name(at)?);
+            Ok(cred.with(|cred| self.0.link(cred, &object, &dir, at)))
+        })
+    }
+
+    fn stat_fs(&self) -> WireOp<WireFsStat> {
+        answer(|| Ok(self.0.stat_fs()))
+    }
+}
+
+struct LocalFile(Quiet<Arc<dyn File>>);
+
+impl WireFile for LocalFile {
+    fn attr(&self) -> WireOp<WireAttr> {
+        answer(|| Ok(self.0.attr()))
+    }
+
+    fn read(&self, offset: u64, count: u32, into: RVec<u8>) -> WireOp<WireReadOk> {
+        answer(|| Ok(self.0.read(offset, count, Buffer(into))))
+    }
+
+    fn write(&self, offset: u64, data: WireBytes, how: u32) -> WireOp<WireWritten> {
+        answer(|| Ok(self.0.write(offset, data.into(), stability_of(how)?)))
+    }
+
+    fn commit(&self, offset: u64, count: u64) -> WireOp<()> {
+        answer(|| Ok(self.0.commit(offset, count)))
+    }
+
+    fn truncate(&self, size: u64) -> WireOp<WireAttr> {
+        answer(|| Ok(self.0.truncate(size)))
+    }
+}
+
+struct ForeignFs {
+    object: FsObject,
+    info: FsInfo,
+    root: Handle,
+}
+
+/// The bytes of a handle or name, as an argument.
+fn arg(bytes: &[u8]) -> RSlice<'_, u8> {
+    RSlice::from_slice(bytes)
+}
+
+impl FileSystem for ForeignFs {
+    fn info(&self) -> FsInfo {
+        self.info
+    }
+
+    fn root(&self) -> Handle {
+        self.root
+    }
+
+    fn lookup(&self, cred: &Cred, dir: &Handle, name: Name<'_>) -> Op<Node> {
+        let cred = WireCred::new(cred);
+        accept(self.object.lookup(cred, arg(dir.as_bytes()), arg(name.as_bytes())))
+    }
+
+    fn parent(&self, cred: &Cred, dir: &Handle) -> Op<Node> {
+        accept(self.object.parent(WireCred::new(cred), arg(dir.as_bytes())))
+    }
+
+    fn attr(&self, object: &Handle) -> Op<Attr> {
+        accept(self.object.attr(arg(object.as_bytes())))
+    }
+
+    fn set_attr(&self, cred: &Cred, object: &Handle, changes: &SetAttr) -> Op<Attr> {
+        let (cred, changes) = (WireCred::new(cred), WireSetAttr::new(changes));
+        accept(self.object.set_attr(cred, arg(object.as_bytes()), changes))
+    }
+
+    fn access(&self, cred: &Cred, object: &Handle, wanted: Access) -> Op<Access> {
+        accept(self.object.access(WireCred::new(cred), arg(object.as_bytes()), wanted.0))
+    }
+
+    fn read_link(&self, cred: &Cred, link: &Handle) -> Op<Bytes> {
+        accept(self.object.read_link(WireCred::new(cred), arg(link.as_bytes())))
+    }
+
+    fn read_dir(&self, cred: &Cred, dir: &Handle, after: u64, limit: ReadDirLimit) -> Op<Listing> {
+        let cred = WireCred::new(cred);
+        accept(self.object.read_dir(cred, arg(dir.as_bytes()), after, limit.into()))
+    }
+
+    fn make(
+        &self,
+        cred: &Cred,
+        dir: &Handle,
+        name: Name<'_>,
+        what: &NewNode,
+        attr: &SetAttr,
+    ) -> Op<Made> {
+        accept(self.object.make(
+            WireCred::new(cred),
+            arg(dir.as_bytes()),
+            arg(name.as_bytes()),
+            WireNewNode::new(what),
+            WireSetAttr::new(attr),
+        ))
+    }
+
+    fn open(&self, cred: &Cred, file: &Handle, access: OpenAccess) -> Op<Arc<dyn File>> {
+        let cred = WireCred::new(cred);
+        accept(self.object.open(cred, arg(file.as_bytes()), open_code(access)))
+    }
+
+    fn create(
+        &self,
+        cred: &Cred,
+        dir: &Handle,
+        name: Name<'_>,
+        how: CreateHow,
+        attr: &SetAttr,
+        access: OpenAccess,
+    ) -> Op<Created> {
+        accept(self.object.create(
+            WireCred::new(cred),
+            arg(dir.as_bytes()),
+            arg(name.as_bytes()),
+            WireCreateHow::new(how),
+            WireSetAttr::new(attr),
+            open_code(access),
+        ))
+    }
+
+    fn remove(&self, cred: &Cred, dir: &Handle, name: Name<'_>) -> Op<DirChange> {
+        let cred = WireCred::new(cred);
+        accept(self.object.remove(cred, arg(dir.as_bytes()), arg(name.as_bytes())))
+    }
+
+    fn rename(
+        &self,
+        cred: &Cred,
+        from_dir: &Handle,
+        from: Name<'_>,
+        to_dir: &Handle,
+        to: Name<'_>,
+    ) -> Op<(DirChange, DirChange)> {
+        accept(self.object.rename(
+            WireCred::new(cred),
+            arg(from_dir.as_bytes()),
+            arg(from.as_bytes()),
+            arg(to_dir.as_bytes()),
+            arg(to.as_bytes()),
+        ))
+    }
+
+    fn link(&self, cred: &Cred, object: &Handle, dir: &Handle, name: Name<'_>) -> Op<DirChange> {
+        let (cred, object) = (WireCred::new(cred), arg(object.as_bytes()));
+        accept(self.object.link(cred, object, arg(dir.as_bytes()), arg(name.as_bytes())))
+    }
+
+    fn stat_fs(&self) -> Op<FsStat> {
+        accept(self.object.stat_fs())
+    }
+}
+
+struct ForeignFile(FileObject);
+
+impl File for ForeignFile {
+    fn attr(&self) -> Op<Attr> {
+        accept(self.0.attr())
+    }
+
+    fn read(&self, offset: u64, count: u32, into: Buffer) -> Op<ReadOk> {
+        accept(self.0.read(offset, count, into.0))
+    }
+
+    fn write(&self, offset: u64, data: Bytes, how: Stability) -> Op<Written> {
+        accept(self.0.write(offset, data.into(), stability_code(how)))
+    }
+
+    fn commit(&self, offset: u64, count: u64) -> Op<()> {
+        accept(self.0.commit(offset, count))
+    }
+
+    fn truncate(&self, size: u64) -> Op<Attr> {
+        accept(self.0.truncate(size))
+    }
+}

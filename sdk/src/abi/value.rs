@@ -1,0 +1,648 @@
+//! The values of file-system calls in their frozen form at the border.
+//!
+//! Reserved words are zero when sent and not looked at when received, so that a later minor
+//! version can give them a meaning that an earlier one may miss.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use abi_stable::StableAbi;
+use abi_stable::std_types::{RNone, ROption, RSlice, RSome, RVec};
+use bytes::Bytes;
+
+use super::bytes::WireBytes;
+use super::op::Wire;
+use crate::vfs::{
+    Access, Attr, Buffer, Capabilities, CreateHow, Cred, DirChange, DirEntry, FsInfo, FsStat,
+    Handle, Kind, Listing, Made, Name, NewNode, Node, OpenAccess, ReadDirLimit, ReadOk, SetAttr,
+    SetTime, Stability, Time, VfsError, VfsResult, Written,
+};
+
+macro_rules! numbered {
+    ($to:ident, $from:ident, $type:ident: $int:ty, unknown $unknown:expr; $($number:literal $variant:ident,)*) => {
+        pub(super) fn $to(value: $type) -> $int {
+            match value { $($type::$variant => $number,)* }
+        }
+        pub(super) fn $from(number: $int) -> VfsResult<$type> {
+            match number { $($number => Ok($type::$variant),)* _ => Err($unknown) }
+        }
+    };
+}
+
+numbered! { error_code, known_error, VfsError: u32, unknown VfsError::Io;
+    1 NotFound, 2 AccessDenied, 3 NotPermitted, 4 Exists, 5 NotDir, 6 IsDir, 7 IsSymlink,
+    8 WrongType, 9 NotEmpty, 10 Invalid, 11 NameTooLong, 12 BadName, 13 NoSpace,
+    14 QuotaExceeded, 15 ReadOnly, 16 FileTooBig, 17 TooManyLinks, 18 CrossDevice, 19 Stale,
+    20 BadHandle, 21 BadCookie, 22 TooSmall, 23 NotSupported, 24 Busy, 25 TryLater, 26 Io,
+}
+
+/// The error with this code; an unknown one is still an error.
+pub(super) fn error_of(code: u32) -> VfsError {
+    known_error(code).unwrap_or_else(|unknown| unknown)
+}
+
+numbered! { kind_code, kind_of, Kind: u32, unknown VfsError::Io;
+    1 File, 2 Dir, 3 Symlink, 4 Block, 5 Char, 6 Fifo, 7 Socket,
+}
+
+numbered! { stability_code, stability_of, Stability: u32, unknown VfsError::Io;
+    0 Unstable, 1 Data, 2 File,
+}
+
+numbered! { open_code, open_of, OpenAccess: u32, unknown VfsError::Invalid;
+    1 Read, 2 Write, 3 Both,
+}
+
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy)]
+pub(super) struct WireTime {
+    sec: i64,
+    nsec: u32,
+    reserved: u32,
+}
+
+impl From<Time> for WireTime {
+    fn from(Time { sec, nsec }: Time) -> Self {
+        Self { sec, nsec, reserved: 0 }
+    }
+}
+
+impl From<WireTime> for Time {
+    fn from(wire: WireTime) -> Self {
+        Self { sec: wire.sec, nsec: wire.nsec }
+    }
+}
+
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy)]
+pub(super) struct WireHandle {
+    len: u8,
+    bytes: [u8; Handle::MAX],
+}
+
+impl WireHandle {
+    /// Refused by whoever receives it.
+    pub(super) const INVALID: Self = Self { len: u8::MAX, bytes: [0; Handle::MAX] };
+}
+
+impl Wire for Handle {
+    type Form = WireHandle;
+    fn into_wire(self) -> WireHandle {
+        let from = self.as_bytes();
+        let mut bytes = [0; Self::MAX];
+        for (to, from) in bytes.iter_mut().zip(from) {
+            *to = *from;
+        }
+        WireHandle { len: from.len() as u8, bytes }
+    }
+    fn from_wire(wire: WireHandle) -> VfsResult<Self> {
+        let bytes = wire.bytes.get(..usize::from(wire.len)).ok_or(VfsError::Io)?;
+        handle(RSlice::from_slice(bytes))
+    }
+}
+
+/// A handle given as an argument.
+pub(super) fn handle(bytes: RSlice<'_, u8>) -> VfsResult<Handle> {
+    Handle::new(bytes.as_slice()).map_err(|_| VfsError::BadHandle)
+}
+
+/// A name given as an argument.
+pub(super) fn name(bytes: RSlice<'_, u8>) -> VfsResult<Name<'_>> {
+    Name::new(bytes.as_slice()).map_err(|_| VfsError::BadName)
+}
+
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy)]
+pub(super) struct WireAttr {
+    kind: u32,
+    mode: u32,
+    nlink: u32,
+    uid: u32,
+    gid: u32,
+    rdev_major: u32,
+    rdev_minor: u32,
+    has_btime: u32,
+    size: u64,
+    used: u64,
+    fileid: u64,
+    change: u64,
+    atime: WireTime,
+    mtime: WireTime,
+    ctime: WireTime,
+    btime: WireTime,
+    reserved: [u64; 2],
+}
+
+impl Wire for Attr {
+    type Form = WireAttr;
+    fn into_wire(self) -> WireAttr {
+        WireAttr {
+            kind: kind_code(self.kind),
+            mode: self.mode,
+            nlink: self.nlink,
+            uid: self.uid,
+            gid: self.gid,
+            rdev_major: self.rdev.0,
+            rdev_minor: self.rdev.1,
+            has_btime: u32::from(self.btime.is_some()),
+            size: self.size,
+            used: self.used,
+            fileid: self.fileid,
+            change: self.change,
+            atime: self.atime.into(),
+            mtime: self.mtime.into(),
+            ctime: self.ctime.into(),
+            btime: self.btime.unwrap_or_default().into(),
+            reserved: [0; 2],
+        }
+    }
+    fn from_wire(wire: WireAttr) -> VfsResult<Self> {
+        Ok(Self {
+            kind: kind_of(wire.kind)?,
+            mode: wire.mode,
+            nlink: wire.nlink,
+            uid: wire.uid,
+            gid: wire.gid,
+            rdev: (wire.rdev_major, wire.rdev_minor),
+            size: wire.size,
+            used: wire.used,
+            fileid: wire.fileid,
+            change: wire.change,
+            atime: wire.atime.into(),
+            mtime: wire.mtime.into(),
+            ctime: wire.ctime.into(),
+            btime: (wire.has_btime != 0).then(|| wire.btime.into()),
+        })
+    }
+}
+
+/// `which`: 0 leave, 1 the backend's clock, 2 `time`.
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy)]
+struct WireSetTime {
+    which: u32,
+    time: WireTime,
+}
+
+impl WireSetTime {
+    fn new(set: Option<SetTime>) -> Self {
+        let (which, time) = match set {
+            None => (0, Time::default()),
+            Some(SetTime::Now) => (1, Time::default()),
+            Some(SetTime::To(time)) => (2, time),
+        };
+        Self { which, time: time.into() }
+    }
+
+    fn value(self) -> VfsResult<Option<SetTime>> {
+        match self.which {
+            0 => Ok(None),
+            1 => Ok(Some(SetTime::Now)),
+            2 => Ok(Some(SetTime::To(self.time.into()))),
+            _ => Err(VfsError::NotSupported),
+        }
+    }
+}
+
+/// `present` has a bit for each of mode, uid, gid, size; any other bit is one that this side
+/// can't honour.
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy)]
+pub(super) struct WireSetAttr {
+    present: u32,
+    mode: u32,
+    uid: u32,
+    gid: u32,
+    size: u64,
+    atime: WireSetTime,
+    mtime: WireSetTime,
+    reserved: [u64; 4],
+}
+
+impl WireSetAttr {
+    pub(super) fn new(set: &SetAttr) -> Self {
+        Self {
+            present: u32::from(set.mode.is_some())
+                | u32::from(set.uid.is_some()) << 1
+                | u32::from(set.gid.is_some()) << 2
+                | u32::from(set.size.is_some()) << 3,
+            mode: set.mode.unwrap_or_default(),
+            uid: set.uid.unwrap_or_default(),
+            gid: set.gid.unwrap_or_default(),
+            size: set.size.unwrap_or_default(),
+            atime: WireSetTime::new(set.atime),
+            mtime: WireSetTime::new(set.mtime),
+            reserved: [0; 4],
+        }
+    }
+
+    pub(super) fn value(&self) -> VfsResult<SetAttr> {
+        if self.present >= 1 << 4 {
+            return Err(VfsError::NotSupported);
+        }
+        let has = |bit: u32| self.present & (1 << bit) != 0;
+        Ok(SetAttr {
+            mode: has(0).then_some(self.mode),
+            uid: has(1).then_some(self.uid),
+            gid: has(2).then_some(self.gid),
+            size: has(3).then_some(self.size),
+            atime: self.atime.value()?,
+            mtime: self.mtime.value()?,
+        })
+    }
+}
+
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy)]
+pub(super) struct WireCred<'a> {
+    uid: u32,
+    gid: u32,
+    groups: RSlice<'a, u32>,
+}
+
+impl<'a> WireCred<'a> {
+    pub(super) fn new(cred: &'a Cred) -> Self {
+        Self { uid: cred.uid, gid: cred.gid, groups: RSlice::from_slice(&cred.groups) }
+    }
+
+    /// Runs `call` with the caller's credentials. A thread mostly serves one caller many times,
+    /// so that the last credentials are kept instead of their groups allocated each time.
+    pub(super) fn with<R>(&self, call: impl FnOnce(&Cred) -> R) -> R {
+        thread_local!(static LAST: Cell<Option<Cred>> = const { Cell::new(None) });
+        let groups = self.groups.as_slice();
+        let cred = LAST
+            .take()
+            .filter(|last| {
+                last.uid == self.uid && last.gid == self.gid && *last.groups == *groups
+            })
+            .unwrap_or_else(|| Cred { uid: self.uid, gid: self.gid, groups: Arc::from(groups) });
+        let result = call(&cred);
+        LAST.set(Some(cred));
+        result
+    }
+}
+
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy)]
+pub(super) struct WireNode {
+    handle: WireHandle,
+    attr: WireAttr,
+}
+
+impl Wire for Node {
+    type Form = WireNode;
+    fn into_wire(self) -> WireNode {
+        WireNode { handle: self.handle.into_wire(), attr: self.attr.into_wire() }
+    }
+    fn from_wire(wire: WireNode) -> VfsResult<Self> {
+        Ok(Self { handle: Handle::from_wire(wire.handle)?, attr: Attr::from_wire(wire.attr)? })
+    }
+}
+
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy)]
+pub(super) struct WireDirChange {
+    before: u64,
+    after: u64,
+    atomic: u64,
+}
+
+impl Wire for DirChange {
+    type Form = WireDirChange;
+    fn into_wire(self) -> WireDirChange {
+        WireDirChange { before: self.before, after: self.after, atomic: u64::from(self.atomic) }
+    }
+    fn from_wire(wire: WireDirChange) -> VfsResult<Self> {
+        Ok(Self { atomic: wire.atomic != 0, before: wire.before, after: wire.after })
+    }
+}
+
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy)]
+pub(super) struct WireRenamed {
+    from: WireDirChange,
+    to: WireDirChange,
+}
+
+impl Wire for (DirChange, DirChange) {
+    type Form = WireRenamed;
+    fn into_wire(self) -> WireRenamed {
+        WireRenamed { from: self.0.into_wire(), to: self.1.into_wire() }
+    }
+    fn from_wire(wire: WireRenamed) -> VfsResult<Self> {
+        Ok((DirChange::from_wire(wire.from)?, DirChange::from_wire(wire.to)?))
+    }
+}
+
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy)]
+pub(super) struct WireMade {
+    node: WireNode,
+    dir: WireDirChange,
+}
+
+impl Wire for Made {
+    type Form = WireMade;
+    fn into_wire(self) -> WireMade {
+        WireMade { node: self.node.into_wire(), dir: self.dir.into_wire() }
+    }
+    fn from_wire(wire: WireMade) -> VfsResult<Self> {
+        Ok(Self { node: Node::from_wire(wire.node)?, dir: DirChange::from_wire(wire.dir)? })
+    }
+}
+
+/// `which`: 0 unchecked, 1 guarded, 2 exclusive with `verifier`.
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy)]
+pub(super) struct WireCreateHow {
+    which: u32,
+    verifier: [u8; 8],
+}
+
+impl WireCreateHow {
+    pub(super) fn new(how: CreateHow) -> Self {
+        let (which, verifier) = match how {
+            CreateHow::Unchecked => (0, [0; 8]),
+            CreateHow::Guarded => (1, [0; 8]),
+            CreateHow::Exclusive(verifier) => (2, verifier),
+        };
+        Self { which, verifier }
+    }
+
+    pub(super) fn value(self) -> VfsResult<CreateHow> {
+        match self.which {
+            0 => Ok(CreateHow::Unchecked),
+            1 => Ok(CreateHow::Guarded),
+            2 => Ok(CreateHow::Exclusive(self.verifier)),
+            _ => Err(VfsError::NotSupported),
+        }
+    }
+}
+
+/// The kind of node, with the target of a symbolic link or the numbers of a device.
+#[repr(C)]
+#[derive(StableAbi)]
+pub(super) struct WireNewNode {
+    kind: u32,
+    major: u32,
+    minor: u32,
+    target: WireBytes,
+}
+
+impl WireNewNode {
+    pub(super) fn new(what: &NewNode) -> Self {
+        let (kind, major, minor, target) = match what {
+            NewNode::Dir => (Kind::Dir, 0, 0, Bytes::new()),
+            NewNode::Symlink(target) => (Kind::Symlink, 0, 0, target.clone()),
+            NewNode::Block(major, minor) => (Kind::Block, *major, *minor, Bytes::new()),
+            NewNode::Char(major, minor) => (Kind::Char, *major, *minor, Bytes::new()),
+            NewNode::Fifo => (Kind::Fifo, 0, 0, Bytes::new()),
+            NewNode::Socket => (Kind::Socket, 0, 0, Bytes::new()),
+        };
+        Self { kind: kind_code(kind), major, minor, target: target.into() }
+    }
+
+    pub(super) fn value(self) -> VfsResult<NewNode> {
+        match kind_of(self.kind) {
+            Ok(Kind::Dir) => Ok(NewNode::Dir),
+            Ok(Kind::Symlink) => Ok(NewNode::Symlink(self.target.into())),
+            Ok(Kind::Block) => Ok(NewNode::Block(self.major, self.minor)),
+            Ok(Kind::Char) => Ok(NewNode::Char(self.major, self.minor)),
+            Ok(Kind::Fifo) => Ok(NewNode::Fifo),
+            Ok(Kind::Socket) => Ok(NewNode::Socket),
+            Ok(Kind::File) | Err(_) => Err(VfsError::NotSupported),
+        }
+    }
+}
+
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy)]
+pub(super) struct WireReadDirLimit {
+    entries: u32,
+    attrs: u32,
+}
+
+impl From<ReadDirLimit> for WireReadDirLimit {
+    fn from(limit: ReadDirLimit) -> Self {
+        Self { entries: limit.entries, attrs: u32::from(limit.attrs) }
+    }
+}
+
+impl From<WireReadDirLimit> for ReadDirLimit {
+    fn from(wire: WireReadDirLimit) -> Self {
+        Self { entries: wire.entries, attrs: wire.attrs != 0 }
+    }
+}
+
+/// One entry of [`WireListing`]; its name is the next `name_len` bytes of the listing's names.
+#[repr(C)]
+#[derive(StableAbi)]
+pub(super) struct WireDirEntry {
+    name_len: u32,
+    cookie: u64,
+    fileid: u64,
+    node: ROption<WireNode>,
+}
+
+/// All names are in one run of bytes, so that a listing crosses with two allocations.
+#[repr(C)]
+#[derive(StableAbi)]
+pub(super) struct WireListing {
+    entries: RVec<WireDirEntry>,
+    names: WireBytes,
+    eof: u64,
+}
+
+impl Wire for Listing {
+    type Form = WireListing;
+    fn into_wire(self) -> WireListing {
+        let names: Vec<u8> =
+            self.entries.iter().flat_map(|entry| entry.name.iter().copied()).collect();
+        let entries = self
+            .entries
+            .into_iter()
+            .map(|entry| WireDirEntry {
+                name_len: entry.name.len() as u32,
+                cookie: entry.cookie,
+                fileid: entry.fileid,
+                node: entry.node.map(Wire::into_wire).into(),
+            })
+            .collect();
+        WireListing { entries, names: Bytes::from(names).into(), eof: u64::from(self.eof) }
+    }
+    fn from_wire(wire: WireListing) -> VfsResult<Self> {
+        let mut names = Bytes::from(wire.names);
+        let mut entries = Vec::with_capacity(wire.entries.len());
+        for entry in wire.entries.as_slice() {
+            let len = entry.name_len as usize;
+            if len > names.len() {
+                return Err(VfsError::Io);
+            }
+            entries.push(DirEntry {
+                name: names.split_to(len),
+                cookie: entry.cookie,
+                fileid: entry.fileid,
+                node: match &entry.node {
+                    RSome(node) => Some(Node::from_wire(*node)?),
+                    RNone => None,
+                },
+            });
+        }
+        Ok(Self { entries, eof: wire.eof != 0 })
+    }
+}
+
+#[repr(C)]
+#[derive(StableAbi)]
+pub(super) struct WireReadOk {
+    buffer: RVec<u8>,
+    eof: u64,
+}
+
+impl Wire for ReadOk {
+    type Form = WireReadOk;
+    fn into_wire(self) -> WireReadOk {
+        WireReadOk { buffer: self.buffer.0, eof: u64::from(self.eof) }
+    }
+    fn from_wire(wire: WireReadOk) -> VfsResult<Self> {
+        Ok(Self { buffer: Buffer(wire.buffer), eof: wire.eof != 0 })
+    }
+}
+
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy)]
+pub(super) struct WireWritten {
+    count: u32,
+    stability: u32,
+}
+
+impl Wire for Written {
+    type Form = WireWritten;
+    fn into_wire(self) -> WireWritten {
+        WireWritten { count: self.count, stability: stability_code(self.stability) }
+    }
+    fn from_wire(wire: WireWritten) -> VfsResult<Self> {
+        Ok(Self { count: wire.count, stability: stability_of(wire.stability)? })
+    }
+}
+
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy)]
+pub(super) struct WireFsInfo {
+    capabilities: u64,
+    max_name: u32,
+    max_links: u32,
+    max_file_size: u64,
+    time_delta: WireTime,
+    case_insensitive: u32,
+    case_preserving: u32,
+    reserved: [u64; 4],
+}
+
+impl WireFsInfo {
+    /// Of a file system that failed to say anything.
+    pub(super) const NOTHING: Self = Self {
+        capabilities: 0,
+        max_name: 0,
+        max_links: 0,
+        max_file_size: 0,
+        time_delta: WireTime { sec: 0, nsec: 0, reserved: 0 },
+        case_insensitive: 0,
+        case_preserving: 0,
+        reserved: [0; 4],
+    };
+}
+
+impl From<FsInfo> for WireFsInfo {
+    fn from(info: FsInfo) -> Self {
+        Self {
+            capabilities: info.capabilities.0,
+            max_name: info.max_name,
+            max_links: info.max_links,
+            max_file_size: info.max_file_size,
+            time_delta: info.time_delta.into(),
+            case_insensitive: u32::from(info.case_insensitive),
+            case_preserving: u32::from(info.case_preserving),
+            reserved: [0; 4],
+        }
+    }
+}
+
+impl From<WireFsInfo> for FsInfo {
+    fn from(wire: WireFsInfo) -> Self {
+        Self {
+            capabilities: Capabilities(wire.capabilities),
+            max_name: wire.max_name,
+            max_links: wire.max_links,
+            max_file_size: wire.max_file_size,
+            time_delta: wire.time_delta.into(),
+            case_insensitive: wire.case_insensitive != 0,
+            case_preserving: wire.case_preserving != 0,
+        }
+    }
+}
+
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy)]
+pub(super) struct WireFsStat {
+    total_bytes: u64,
+    free_bytes: u64,
+    avail_bytes: u64,
+    total_files: u64,
+    free_files: u64,
+    avail_files: u64,
+    reserved: [u64; 2],
+}
+
+impl Wire for FsStat {
+    type Form = WireFsStat;
+    fn into_wire(self) -> WireFsStat {
+        WireFsStat {
+            total_bytes: self.total_bytes,
+            free_bytes: self.free_bytes,
+            avail_bytes: self.avail_bytes,
+            total_files: self.total_files,
+            free_files: self.free_files,
+            avail_files: self.avail_files,
+            reserved: [0; 2],
+        }
+    }
+    fn from_wire(wire: WireFsStat) -> VfsResult<Self> {
+        Ok(Self {
+            total_bytes: wire.total_bytes,
+            free_bytes: wire.free_bytes,
+            avail_bytes: wire.avail_bytes,
+            total_files: wire.total_files,
+            free_files: wire.free_files,
+            avail_files: wire.avail_files,
+        })
+    }
+}
+
+impl Wire for Access {
+    type Form = u32;
+    fn into_wire(self) -> u32 {
+        self.0
+    }
+    fn from_wire(wire: u32) -> VfsResult<Self> {
+        Ok(Self(wire))
+    }
+}
+
+impl Wire for Bytes {
+    type Form = WireBytes;
+    fn into_wire(self) -> WireBytes {
+        self.into()
+    }
+    fn from_wire(wire: WireBytes) -> VfsResult<Self> {
+        Ok(wire.into())
+    }
+}
+
+impl Wire for () {
+    type Form = ();
+    fn into_wire(self) {}
+    fn from_wire((): ()) -> VfsResult<Self> {
+        Ok(())
+    }
+}
