@@ -41,8 +41,10 @@ pub mod private {
 /// The version of the SDK, and so of the border between host and adapters: (major, minor).
 ///
 /// It is the version of this crate.
-pub const VERSION: (u32, u32) =
-    (number(env!("CARGO_PKG_VERSION_MAJOR")), number(env!("CARGO_PKG_VERSION_MINOR")));
+pub const VERSION: (u32, u32) = (
+    number(env!("CARGO_PKG_VERSION_MAJOR")),
+    number(env!("CARGO_PKG_VERSION_MINOR")),
+);
 
 /// What the version of a package is made of: decimal digits.
 const fn number(text: &str) -> u32 {

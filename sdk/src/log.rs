@@ -80,12 +80,20 @@ fn current() -> Option<Arc<Link>> {
 }
 
 fn report(info: &PanicHookInfo<'_>, otherwise: &dyn Fn(&PanicHookInfo<'_>)) {
-    let Some(link) = current() else { return otherwise(info) };
+    let Some(link) = current() else {
+        return otherwise(info);
+    };
     let thread = thread::current();
     let name = thread.name().unwrap_or("unnamed").to_owned();
-    let place = info.location().map(|place| format!(" at {place}")).unwrap_or_default();
-    let message = info.payload_as_str().unwrap_or("(a payload that is no text)");
-    link.0.panicked(&format!("thread {name} panicked{place}: {message}"));
+    let place = info
+        .location()
+        .map(|place| format!(" at {place}"))
+        .unwrap_or_default();
+    let message = info
+        .payload_as_str()
+        .unwrap_or("(a payload that is no text)");
+    link.0
+        .panicked(&format!("thread {name} panicked{place}: {message}"));
 }
 
 struct Forwarder;
@@ -95,13 +103,19 @@ impl Forwarder {
         let links: Vec<_> = LINKS.read().iter().filter_map(Weak::upgrade).collect();
         // Any instance counts: the callsite is shared by all of the library.
         !metadata.is_span()
-            && links.iter().any(|link| link.0.log_enabled(*metadata.level(), metadata.target()))
+            && links
+                .iter()
+                .any(|link| link.0.log_enabled(*metadata.level(), metadata.target()))
     }
 }
 
 impl Subscriber for Forwarder {
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if Self::wanted(metadata) { Interest::always() } else { Interest::never() }
+        if Self::wanted(metadata) {
+            Interest::always()
+        } else {
+            Interest::never()
+        }
     }
 
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -114,7 +128,8 @@ impl Subscriber for Forwarder {
         event.record(&mut line);
         let metadata = event.metadata();
         line.message.push_str(&line.fields);
-        link.0.log(*metadata.level(), metadata.target(), &line.message);
+        link.0
+            .log(*metadata.level(), metadata.target(), &line.message);
     }
 
     // Spans are never enabled, so that what follows is not called.

@@ -54,7 +54,10 @@ where
 }
 
 fn unknown_field(field: &str, known: &[&str]) -> String {
-    let nearest = known.iter().map(|&name| (distance(field, name), name)).min();
+    let nearest = known
+        .iter()
+        .map(|&name| (distance(field, name), name))
+        .min();
     match nearest {
         Some((distance, name)) if distance <= 1 + name.len() / 4 => {
             format!("there is no such setting; did you mean {name}?")
@@ -68,7 +71,10 @@ fn blame<S>(given: &serde_json::Map<String, Value>, whole: &str) -> Vec<FieldErr
 where
     S: DeserializeOwned + Serialize + Default,
 {
-    let base = defaults::<S>().ok().and_then(|value| value.as_object().cloned()).unwrap_or_default();
+    let base = defaults::<S>()
+        .ok()
+        .and_then(|value| value.as_object().cloned())
+        .unwrap_or_default();
     let wrong: Vec<FieldError> = given
         .iter()
         .filter_map(|(field, value)| {
@@ -94,7 +100,9 @@ fn distance(a: &str, b: &str) -> usize {
             *first = left;
         }
         for (cell, to) in row.iter_mut().skip(1).zip(b.chars()) {
-            let best = (diagonal + usize::from(from != to)).min(left + 1).min(*cell + 1);
+            let best = (diagonal + usize::from(from != to))
+                .min(left + 1)
+                .min(*cell + 1);
             diagonal = std::mem::replace(cell, best);
             left = best;
         }
@@ -168,15 +176,27 @@ mod tests {
         let schema = schema::<Sample>();
         let lease = &schema["properties"]["lease_time"];
         assert_eq!(lease["description"], "Seconds.");
-        assert_eq!((&lease["minimum"], &lease["maximum"]), (&json!(1), &json!(9)));
+        assert_eq!(
+            (&lease["minimum"], &lease["maximum"]),
+            (&json!(1), &json!(9))
+        );
         assert_eq!(lease["default"], 5);
-        assert_eq!(defaults::<Sample>().unwrap(), json!({"lease_time": 5, "greeting": "hi"}));
+        assert_eq!(
+            defaults::<Sample>().unwrap(),
+            json!({"lease_time": 5, "greeting": "hi"})
+        );
     }
 
     #[test]
     fn a_setting_that_is_left_out_has_its_default() {
         let sample: Sample = parse(&json!({"lease_time": 7})).unwrap();
-        assert_eq!(sample, Sample { lease_time: 7, ..Sample::default() });
+        assert_eq!(
+            sample,
+            Sample {
+                lease_time: 7,
+                ..Sample::default()
+            }
+        );
     }
 
     #[test]

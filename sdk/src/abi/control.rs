@@ -21,7 +21,10 @@ pub(super) struct WireFieldError {
 
 impl From<FieldError> for WireFieldError {
     fn from(error: FieldError) -> Self {
-        Self { field: error.field.into(), message: error.message.into() }
+        Self {
+            field: error.field.into(),
+            message: error.message.into(),
+        }
     }
 }
 
@@ -84,13 +87,19 @@ pub(super) struct WireState {
 
 impl From<State> for WireState {
     fn from(state: State) -> Self {
-        Self { format: state.format, bytes: state.bytes.into() }
+        Self {
+            format: state.format,
+            bytes: state.bytes.into(),
+        }
     }
 }
 
 impl From<WireState> for State {
     fn from(wire: WireState) -> Self {
-        Self { format: wire.format, bytes: wire.bytes.into() }
+        Self {
+            format: wire.format,
+            bytes: wire.bytes.into(),
+        }
     }
 }
 
@@ -104,7 +113,11 @@ pub(super) struct WireApplied {
 impl From<Applied> for WireApplied {
     fn from(applied: Applied) -> Self {
         Self {
-            pending_restart: applied.pending_restart.into_iter().map(Into::into).collect(),
+            pending_restart: applied
+                .pending_restart
+                .into_iter()
+                .map(Into::into)
+                .collect(),
             reserved: [0; 2],
         }
     }
@@ -112,7 +125,9 @@ impl From<Applied> for WireApplied {
 
 impl From<WireApplied> for Applied {
     fn from(wire: WireApplied) -> Self {
-        Self { pending_restart: wire.pending_restart.into_iter().map(Into::into).collect() }
+        Self {
+            pending_restart: wire.pending_restart.into_iter().map(Into::into).collect(),
+        }
     }
 }
 
@@ -131,7 +146,10 @@ impl From<Health> for WireHealth {
             Health::Degraded(why) => (1, why),
             Health::Failed(why) => (2, why),
         };
-        Self { which, message: message.into() }
+        Self {
+            which,
+            message: message.into(),
+        }
     }
 }
 
@@ -214,7 +232,11 @@ impl From<IpNet> for WireNet {
             IpAddr::V4(v4) => (v4.to_ipv6_mapped().octets(), 0),
             IpAddr::V6(v6) => (v6.octets(), 1),
         };
-        Self { address, v6, prefix: u32::from(net.prefix_len()) }
+        Self {
+            address,
+            v6,
+            prefix: u32::from(net.prefix_len()),
+        }
     }
 }
 
@@ -265,8 +287,7 @@ impl WireShare {
     /// must not be exported with fewer restrictions than the host meant.
     pub(super) fn value(self) -> Result<Share, String> {
         let name = String::from(self.name);
-        let clients: Option<Vec<IpNet>> =
-            self.clients.iter().map(|net| net.value()).collect();
+        let clients: Option<Vec<IpNet>> = self.clients.iter().map(|net| net.value()).collect();
         let squash = match self.squash {
             0 => Some(Squash::None),
             1 => Some(Squash::Root),
@@ -295,7 +316,13 @@ mod tests {
 
     #[test]
     fn networks_cross() {
-        for text in ["10.0.0.0/8", "2001:db8::/32", "::ffff:10.0.0.0/104", "0.0.0.0/0", "::/0"] {
+        for text in [
+            "10.0.0.0/8",
+            "2001:db8::/32",
+            "::ffff:10.0.0.0/104",
+            "0.0.0.0/0",
+            "::/0",
+        ] {
             let net: IpNet = text.parse().unwrap();
             assert_eq!(WireNet::from(net).value(), Some(net));
         }
@@ -306,14 +333,21 @@ mod tests {
         for error in [Error::failed("why"), Error::field("listen", "is taken")] {
             assert_eq!(Error::from(WireError::from(error.clone())), error);
         }
-        for health in [Health::Serving, Health::Degraded("a".into()), Health::Failed("b".into())] {
+        for health in [
+            Health::Serving,
+            Health::Degraded("a".into()),
+            Health::Failed("b".into()),
+        ] {
             assert_eq!(Health::from(WireHealth::from(health.clone())), health);
         }
     }
 
     #[test]
     fn numbers_that_are_unknown_here_are_errors() {
-        let health = WireHealth { which: 9, message: "new".into() };
+        let health = WireHealth {
+            which: 9,
+            message: "new".into(),
+        };
         assert!(matches!(Health::from(health), Health::Degraded(why) if why.contains("new")));
 
         let spec = FamilySpec {
@@ -322,7 +356,10 @@ mod tests {
             labels: vec![],
             kind: FamilyKind::Counter,
         };
-        let wire = WireFamilySpec { kind: 9, ..spec.into() };
+        let wire = WireFamilySpec {
+            kind: 9,
+            ..spec.into()
+        };
         assert!(FamilySpec::try_from(wire).is_err());
     }
 }

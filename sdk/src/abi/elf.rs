@@ -21,7 +21,9 @@ pub(super) fn inspect(path: &Path) -> Result<Manifest, LoadError> {
     let refuse = |problem: String| LoadError(format!("{}: {problem}", path.display()));
     let unreadable = |error: io::Error| {
         refuse(match error.kind() {
-            io::ErrorKind::NotFound => "no such file; build the adapter or correct the path".to_owned(),
+            io::ErrorKind::NotFound => {
+                "no such file; build the adapter or correct the path".to_owned()
+            }
             _ => format!("can't be read: {error}; correct its permissions"),
         })
     };
@@ -51,12 +53,18 @@ fn trusted(metadata: &Metadata) -> Result<(), String> {
 }
 
 fn parse<'data, R: ReadRef<'data>>(data: R, len: u64) -> Result<Manifest, String> {
-    const MACHINE: elf::Machine = if cfg!(target_arch = "aarch64") { elf::EM_AARCH64 } else { elf::EM_X86_64 };
+    const MACHINE: elf::Machine = if cfg!(target_arch = "aarch64") {
+        elf::EM_AARCH64
+    } else {
+        elf::EM_X86_64
+    };
     let magic = data.read_bytes_at(0, 4.min(len)).unwrap_or_default();
     if magic != elf::ELFMAG {
         return Err("not an ELF library; remove it or give the path of an adapter".to_owned());
     }
-    let damaged = |what: object::Error| format!("damaged or cut short at {len} bytes ({what}); copy or build it again");
+    let damaged = |what: object::Error| {
+        format!("damaged or cut short at {len} bytes ({what}); copy or build it again")
+    };
     let header = FileHeader64::<Endianness>::parse(data).map_err(damaged)?;
     let endian = header.endian().map_err(damaged)?;
     if header.e_machine(endian) != MACHINE || header.e_type(endian) != elf::ET_DYN {
@@ -66,15 +74,22 @@ fn parse<'data, R: ReadRef<'data>>(data: R, len: u64) -> Result<Manifest, String
         within(segment.p_offset(endian), segment.p_filesz(endian), len)?;
     }
     let sections = header.sections(endian, data).map_err(damaged)?;
-    for section in sections.iter().filter(|section| section.sh_type(endian) != elf::SHT_NOBITS) {
+    for section in sections
+        .iter()
+        .filter(|section| section.sh_type(endian) != elf::SHT_NOBITS)
+    {
         within(section.sh_offset(endian), section.sh_size(endian), len)?;
     }
     let Some((_, section)) = sections.section_by_name(endian, note::SECTION) else {
-        return Err("not a DittoFS adapter: it has no manifest; use export_adapter! or remove it".to_owned());
+        return Err(
+            "not a DittoFS adapter: it has no manifest; use export_adapter! or remove it"
+                .to_owned(),
+        );
     };
     let content = section.data(endian, data).map_err(damaged)?;
-    note::parse(content)
-        .ok_or_else(|| "its manifest has a format unknown to this host; update the host or rebuild it".to_owned())
+    note::parse(content).ok_or_else(|| {
+        "its manifest has a format unknown to this host; update the host or rebuild it".to_owned()
+    })
 }
 
 fn within(offset: u64, size: u64, len: u64) -> Result<(), String> {

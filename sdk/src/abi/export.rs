@@ -1,6 +1,6 @@
 //! The adapter's side: what `export_adapter!` expands to.
 
-use abi_stable::library::{CheckTypeLayout, RootModuleResult, __call_root_module_loader};
+use abi_stable::library::{__call_root_module_loader, CheckTypeLayout, RootModuleResult};
 use abi_stable::prefix_type::PrefixTypeTrait;
 
 use super::module::{AdapterModule, AdapterModuleRef};
@@ -13,9 +13,7 @@ pub use abi_stable::library::LibHeader;
 /// The one symbol of a library: how the host gets at its functions.
 pub const fn header<A: Adapter>() -> LibHeader {
     // SAFETY: `construct` answers with an `AdapterModuleRef`.
-    unsafe {
-        LibHeader::from_constructor::<AdapterModuleRef>(construct::<A>, CheckTypeLayout::Yes)
-    }
+    unsafe { LibHeader::from_constructor::<AdapterModuleRef>(construct::<A>, CheckTypeLayout::Yes) }
 }
 
 extern "C" fn construct<A: Adapter>() -> RootModuleResult {

@@ -27,10 +27,20 @@ use crate::vfs::{
 pub(super) trait WireFs: Send + Sync {
     fn info(&self) -> WireFsInfo;
     fn root(&self) -> WireHandle;
-    fn lookup(&self, cred: WireCred<'_>, dir: RSlice<'_, u8>, name: RSlice<'_, u8>) -> WireOp<WireNode>;
+    fn lookup(
+        &self,
+        cred: WireCred<'_>,
+        dir: RSlice<'_, u8>,
+        name: RSlice<'_, u8>,
+    ) -> WireOp<WireNode>;
     fn parent(&self, cred: WireCred<'_>, dir: RSlice<'_, u8>) -> WireOp<WireNode>;
     fn attr(&self, object: RSlice<'_, u8>) -> WireOp<WireAttr>;
-    fn set_attr(&self, cred: WireCred<'_>, object: RSlice<'_, u8>, changes: WireSetAttr) -> WireOp<WireAttr>;
+    fn set_attr(
+        &self,
+        cred: WireCred<'_>,
+        object: RSlice<'_, u8>,
+        changes: WireSetAttr,
+    ) -> WireOp<WireAttr>;
     fn access(&self, cred: WireCred<'_>, object: RSlice<'_, u8>, wanted: u32) -> WireOp<u32>;
     fn read_link(&self, cred: WireCred<'_>, link: RSlice<'_, u8>) -> WireOp<WireBytes>;
     fn read_dir(
@@ -58,7 +68,12 @@ pub(super) trait WireFs: Send + Sync {
         attr: WireSetAttr,
         access: u32,
     ) -> WireOp<WireCreated>;
-    fn remove(&self, cred: WireCred<'_>, dir: RSlice<'_, u8>, name: RSlice<'_, u8>) -> WireOp<WireDirChange>;
+    fn remove(
+        &self,
+        cred: WireCred<'_>,
+        dir: RSlice<'_, u8>,
+        name: RSlice<'_, u8>,
+    ) -> WireOp<WireDirChange>;
     fn rename(
         &self,
         cred: WireCred<'_>,
@@ -153,7 +168,12 @@ impl WireFs for LocalFs {
         guard(|| self.0.root().into_wire(), |_| WireHandle::INVALID)
     }
 
-    fn lookup(&self, cred: WireCred<'_>, dir: RSlice<'_, u8>, at: RSlice<'_, u8>) -> WireOp<WireNode> {
+    fn lookup(
+        &self,
+        cred: WireCred<'_>,
+        dir: RSlice<'_, u8>,
+        at: RSlice<'_, u8>,
+    ) -> WireOp<WireNode> {
         answer(|| {
             let (dir, at) = (handle(dir)?, name(at)?);
             Ok(cred.with(|cred| self.0.lookup(cred, &dir, at)))
@@ -338,7 +358,10 @@ impl FileSystem for ForeignFs {
 
     fn lookup(&self, cred: &Cred, dir: &Handle, name: Name<'_>) -> Op<Node> {
         let cred = WireCred::new(cred);
-        accept(self.object.lookup(cred, arg(dir.as_bytes()), arg(name.as_bytes())))
+        accept(
+            self.object
+                .lookup(cred, arg(dir.as_bytes()), arg(name.as_bytes())),
+        )
     }
 
     fn parent(&self, cred: &Cred, dir: &Handle) -> Op<Node> {
@@ -355,16 +378,25 @@ impl FileSystem for ForeignFs {
     }
 
     fn access(&self, cred: &Cred, object: &Handle, wanted: Access) -> Op<Access> {
-        accept(self.object.access(WireCred::new(cred), arg(object.as_bytes()), wanted.0))
+        accept(
+            self.object
+                .access(WireCred::new(cred), arg(object.as_bytes()), wanted.0),
+        )
     }
 
     fn read_link(&self, cred: &Cred, link: &Handle) -> Op<Bytes> {
-        accept(self.object.read_link(WireCred::new(cred), arg(link.as_bytes())))
+        accept(
+            self.object
+                .read_link(WireCred::new(cred), arg(link.as_bytes())),
+        )
     }
 
     fn read_dir(&self, cred: &Cred, dir: &Handle, after: u64, limit: ReadDirLimit) -> Op<Listing> {
         let cred = WireCred::new(cred);
-        accept(self.object.read_dir(cred, arg(dir.as_bytes()), after, limit.into()))
+        accept(
+            self.object
+                .read_dir(cred, arg(dir.as_bytes()), after, limit.into()),
+        )
     }
 
     fn make(
@@ -386,7 +418,10 @@ impl FileSystem for ForeignFs {
 
     fn open(&self, cred: &Cred, file: &Handle, access: OpenAccess) -> Op<Arc<dyn File>> {
         let cred = WireCred::new(cred);
-        accept(self.object.open(cred, arg(file.as_bytes()), open_code(access)))
+        accept(
+            self.object
+                .open(cred, arg(file.as_bytes()), open_code(access)),
+        )
     }
 
     fn create(
@@ -410,7 +445,10 @@ impl FileSystem for ForeignFs {
 
     fn remove(&self, cred: &Cred, dir: &Handle, name: Name<'_>) -> Op<DirChange> {
         let cred = WireCred::new(cred);
-        accept(self.object.remove(cred, arg(dir.as_bytes()), arg(name.as_bytes())))
+        accept(
+            self.object
+                .remove(cred, arg(dir.as_bytes()), arg(name.as_bytes())),
+        )
     }
 
     fn rename(
@@ -432,7 +470,10 @@ impl FileSystem for ForeignFs {
 
     fn link(&self, cred: &Cred, object: &Handle, dir: &Handle, name: Name<'_>) -> Op<DirChange> {
         let (cred, object) = (WireCred::new(cred), arg(object.as_bytes()));
-        accept(self.object.link(cred, object, arg(dir.as_bytes()), arg(name.as_bytes())))
+        accept(
+            self.object
+                .link(cred, object, arg(dir.as_bytes()), arg(name.as_bytes())),
+        )
     }
 
     fn stat_fs(&self) -> Op<FsStat> {

@@ -74,7 +74,10 @@ pub(super) struct Guarded<F: Future> {
 
 impl<F: Future> Guarded<F> {
     pub(super) fn new(future: F, fallback: fn(String) -> F::Output) -> Self {
-        Self { future: Some(Box::pin(future)), fallback }
+        Self {
+            future: Some(Box::pin(future)),
+            fallback,
+        }
     }
 }
 
@@ -86,7 +89,10 @@ impl<F: Future> Future for Guarded<F> {
         let Some(future) = &mut self.future else {
             return Poll::Ready(fallback("polled after its end".to_owned()));
         };
-        let polled = guard(|| future.as_mut().poll(cx), |message| Poll::Ready(fallback(message)));
+        let polled = guard(
+            || future.as_mut().poll(cx),
+            |message| Poll::Ready(fallback(message)),
+        );
         if polled.is_ready() {
             quiet_drop(self.future.take());
         }
@@ -123,7 +129,10 @@ mod tests {
 
     #[test]
     fn a_payload_whose_drop_panics_is_contained() {
-        assert!(guard(|| panic_any(Bomb(3)), |message| message.contains("no text")));
+        assert!(guard(
+            || panic_any(Bomb(3)),
+            |message| message.contains("no text")
+        ));
         quiet_drop(Bomb(3));
     }
 

@@ -97,7 +97,9 @@ fn kv<T: 'static, W: Send + 'static>(
     begin: impl FnOnce() -> BoxFuture<Result<T, KvError>>,
     form: fn(T) -> W,
 ) -> KvAnswer<W> {
-    let begun = guard(begin, |message| Box::pin(async move { Err(KvError(message)) }));
+    let begun = guard(begin, |message| {
+        Box::pin(async move { Err(KvError(message)) })
+    });
     let answer = async move {
         match begun.await {
             Ok(value) => RResult::ROk(form(value)),
@@ -117,19 +119,26 @@ impl WireHost for LocalHost {
             let address: SocketAddr = address.as_str().parse().map_err(Error::failed)?;
             self.0.listener(name.as_str(), address)
         };
-        result_out(guard(listen, |message| Err(Error::Failed(message))).map(TcpListener::into_raw_fd))
+        result_out(
+            guard(listen, |message| Err(Error::Failed(message))).map(TcpListener::into_raw_fd),
+        )
     }
 
     fn metric_family(&self, spec: WireFamilySpec) -> RResult<ROption<FamilyObject>, WireError> {
         let register = || {
             let family = self.0.metric_family(FamilySpec::try_from(spec)?)?;
-            Ok(family.map(|family| WireFamily_TO::from_value(LocalFamily(Quiet::new(family)), TD_Opaque)))
+            Ok(family.map(|family| {
+                WireFamily_TO::from_value(LocalFamily(Quiet::new(family)), TD_Opaque)
+            }))
         };
         result_out(guard(register, |message| Err(Error::Failed(message))))
     }
 
     fn kv_get(&self, key: RStr<'_>) -> KvAnswer<ROption<WireBytes>> {
-        kv(|| self.0.kv_get(key.as_str()), |value| value.map(WireBytes::from).into())
+        kv(
+            || self.0.kv_get(key.as_str()),
+            |value| value.map(WireBytes::from).into(),
+        )
     }
 
     fn kv_put(&self, key: RStr<'_>, value: WireBytes) -> KvAnswer<()> {
@@ -143,20 +152,43 @@ impl WireHost for LocalHost {
     fn kv_list(&self, prefix: RStr<'_>) -> KvAnswer<RVec<Tuple2<RString, WireBytes>>> {
         kv(
             || self.0.kv_list(prefix.as_str()),
-            |pairs| pairs.into_iter().map(|(key, value)| Tuple2(key.into(), value.into())).collect(),
+            |pairs| {
+                pairs
+                    .into_iter()
+                    .map(|(key, value)| Tuple2(key.into(), value.into()))
+                    .collect()
+            },
         )
     }
 
     fn shares(&self) -> RVec<WireShare> {
-        guard(|| self.0.shares().iter().map(|share| WireShare::from(&**share)).collect(), |_| RVec::new())
+        guard(
+            || {
+                self.0
+                    .shares()
+                    .iter()
+                    .map(|share| WireShare::from(&**share))
+                    .collect()
+            },
+            |_| RVec::new(),
+        )
     }
 
     fn log_enabled(&self, level: u32, target: RStr<'_>) -> bool {
-        guard(|| self.0.log_enabled(level_of(level), target.as_str()), |_| false)
+        guard(
+            || self.0.log_enabled(level_of(level), target.as_str()),
+            |_| false,
+        )
     }
 
     fn log(&self, level: u32, target: RStr<'_>, message: RStr<'_>) {
-        guard(|| self.0.log(level_of(level), target.as_str(), message.as_str()), drop);
+        guard(
+            || {
+                self.0
+                    .log(level_of(level), target.as_str(), message.as_str())
+            },
+            drop,
+        );
     }
 
     fn panicked(&self, message: RStr<'_>) {
@@ -169,7 +201,8 @@ struct LocalFamily(Quiet<Arc<dyn Family>>);
 impl WireFamily for LocalFamily {
     fn cell(&self, values: RVec<RStr<'_>>) -> ROption<CellObject> {
         let cell = guard(|| self.0.cell(&texts(&values)), |_| None);
-        cell.map(|cell| WireCell_TO::from_value(LocalCell(Quiet::new(cell)), TD_Opaque)).into()
+        cell.map(|cell| WireCell_TO::from_value(LocalCell(Quiet::new(cell)), TD_Opaque))
+            .into()
     }
 
     fn remove(&self, values: RVec<RStr<'_>>) {
@@ -221,18 +254,25 @@ impl HostServices for ForeignHost {
     }
 
     fn listener(&self, name: &str, address: SocketAddr) -> Result<TcpListener, Error> {
-        let fd = result_in(self.0.listener(name.into(), address.to_string().as_str().into()))?;
+        let fd = result_in(
+            self.0
+                .listener(name.into(), address.to_string().as_str().into()),
+        )?;
         // SAFETY: the host gave the descriptor away with `into_raw_fd`.
         Ok(unsafe { TcpListener::from_raw_fd(fd) })
     }
 
     fn metric_family(&self, spec: FamilySpec) -> Result<Option<Arc<dyn Family>>, Error> {
         let family: ROption<FamilyObject> = result_in(self.0.metric_family(spec.into()))?;
-        Ok(family.into_option().map(|object| Arc::new(ForeignFamily(object)) as Arc<dyn Family>))
+        Ok(family
+            .into_option()
+            .map(|object| Arc::new(ForeignFamily(object)) as Arc<dyn Family>))
     }
 
     fn kv_get(&self, key: &str) -> BoxFuture<Result<Option<Bytes>, KvError>> {
-        kv_answer(self.0.kv_get(key.into()), |value| value.into_option().map(Bytes::from))
+        kv_answer(self.0.kv_get(key.into()), |value| {
+            value.into_option().map(Bytes::from)
+        })
     }
 
     fn kv_put(&self, key: &str, value: Bytes) -> BoxFuture<Result<(), KvError>> {
@@ -245,7 +285,10 @@ impl HostServices for ForeignHost {
 
     fn kv_list(&self, prefix: &str) -> BoxFuture<Result<Vec<(String, Bytes)>, KvError>> {
         kv_answer(self.0.kv_list(prefix.into()), |pairs| {
-            pairs.into_iter().map(|Tuple2(key, value)| (key.into(), value.into())).collect()
+            pairs
+                .into_iter()
+                .map(|Tuple2(key, value)| (key.into(), value.into()))
+                .collect()
         })
     }
 
@@ -257,7 +300,12 @@ impl HostServices for ForeignHost {
                 None
             }
         };
-        self.0.shares().into_iter().filter_map(known).collect::<Vec<Arc<Share>>>().into()
+        self.0
+            .shares()
+            .into_iter()
+            .filter_map(known)
+            .collect::<Vec<Arc<Share>>>()
+            .into()
     }
 
     fn log_enabled(&self, level: Level, target: &str) -> bool {
@@ -283,7 +331,8 @@ impl Family for ForeignFamily {
     }
 
     fn remove(&self, values: &[&str]) {
-        self.0.remove(values.iter().map(|&value| value.into()).collect());
+        self.0
+            .remove(values.iter().map(|&value| value.into()).collect());
     }
 }
 

@@ -60,11 +60,14 @@ impl Plugin {
     /// load a copy. The dynamic loader knows files by path, so that a new content needs a new one.
     pub fn load(path: &Path) -> Result<Self, LoadError> {
         let manifest = elf::inspect(path)?;
-        let refuse = |problem: String| LoadError(format!("{}: {}", path.display(), one_line(&problem)));
+        let refuse =
+            |problem: String| LoadError(format!("{}: {}", path.display(), one_line(&problem)));
         acceptable(&manifest).map_err(refuse)?;
         link(path).map_err(refuse)?;
         let header = lib_header_from_path(path).map_err(|error| {
-            refuse(format!("has a manifest but no usable adapter: {error}; rebuild it with export_adapter!"))
+            refuse(format!(
+                "has a manifest but no usable adapter: {error}; rebuild it with export_adapter!"
+            ))
         })?;
         check_layout(header, &manifest).map_err(refuse)?;
         // SAFETY: the layouts were compared just now.
@@ -106,9 +109,14 @@ impl Plugin {
     ) -> Result<Instance, Error> {
         let settings = settings.to_string();
         let services = host::lend(services);
-        let starting =
-            self.module.start()(services, settings.as_str().into(), prior.map(Into::into).into());
-        Ok(Instance { object: result_in(starting.await)? })
+        let starting = self.module.start()(
+            services,
+            settings.as_str().into(),
+            prior.map(Into::into).into(),
+        );
+        Ok(Instance {
+            object: result_in(starting.await)?,
+        })
     }
 }
 
@@ -122,9 +130,11 @@ fn acceptable(manifest: &Manifest) -> Result<(), String> {
         ));
     }
     if manifest.panic != "unwind" {
-        return Err("built with panic = \"abort\", so that its panics would end the host; \
+        return Err(
+            "built with panic = \"abort\", so that its panics would end the host; \
                     rebuild it with panic = \"unwind\""
-            .to_owned());
+                .to_owned(),
+        );
     }
     Ok(())
 }
@@ -157,10 +167,20 @@ fn check_layout(header: &LibHeader, manifest: &Manifest) -> Result<(), String> {
         )
     };
     let ours = AdapterModuleRef::LAYOUT;
-    let theirs = header.layout().ok_or_else(|| rebuild("its border is not described"))?;
-    let (older, newer) = if manifest.sdk.1 > VERSION.1 { (ours, theirs) } else { (theirs, ours) };
-    check_layout_compatibility(older, newer)
-        .map_err(|error| rebuild(&format!("its border differs ({})", one_line(&error.to_string()))))
+    let theirs = header
+        .layout()
+        .ok_or_else(|| rebuild("its border is not described"))?;
+    let (older, newer) = if manifest.sdk.1 > VERSION.1 {
+        (ours, theirs)
+    } else {
+        (theirs, ours)
+    };
+    check_layout_compatibility(older, newer).map_err(|error| {
+        rebuild(&format!(
+            "its border differs ({})",
+            one_line(&error.to_string())
+        ))
+    })
 }
 
 /// An error of many lines as one, not too long.
@@ -187,7 +207,9 @@ pub struct Instance {
 impl Instance {
     /// Puts complete new settings into force, or keeps the old ones.
     pub async fn reconfigure(&self, settings: &Value) -> Result<Applied, Error> {
-        let answer = self.object.reconfigure(settings.to_string().as_str().into());
+        let answer = self
+            .object
+            .reconfigure(settings.to_string().as_str().into());
         result_in(answer.await)
     }
 

@@ -28,7 +28,10 @@ impl Note {
     /// The note of an adapter. Evaluated by the compiler, so that a bad name, or texts longer
     /// than 1021 bytes together, do not compile.
     pub const fn new(info: Info, unwind: bool) -> Self {
-        assert!(is_name(info.name), "an adapter's name is of lower-case letters, digits and '-'");
+        assert!(
+            is_name(info.name),
+            "an adapter's name is of lower-case letters, digits and '-'"
+        );
         let text = [0; TEXT];
         let (text, end) = append(text, 0, info.name);
         let (text, end) = append(text, end, info.version);
@@ -62,7 +65,10 @@ const fn is_name(name: &str) -> bool {
 #[allow(clippy::indexing_slicing)]
 const fn append(mut text: [u8; TEXT], start: usize, part: &str) -> ([u8; TEXT], usize) {
     let bytes = part.as_bytes();
-    assert!(start + bytes.len() < TEXT, "name, version and description are too long together");
+    assert!(
+        start + bytes.len() < TEXT,
+        "name, version and description are too long together"
+    );
     let mut at = 0;
     while at < bytes.len() {
         assert!(bytes[at] != 0, "name, version and description hold no NUL");
@@ -85,7 +91,9 @@ pub(super) fn parse(section: &[u8]) -> Option<Manifest> {
     let (major, rest) = word(description)?;
     let (minor, rest) = word(rest)?;
     let (unwind, text) = word(rest)?;
-    let mut parts = text.split(|&byte| byte == 0).map(|part| String::from_utf8(part.to_vec()).ok());
+    let mut parts = text
+        .split(|&byte| byte == 0)
+        .map(|part| String::from_utf8(part.to_vec()).ok());
     Some(Manifest {
         name: parts.next()??,
         version: parts.next()??,
@@ -104,7 +112,11 @@ fn word(bytes: &[u8]) -> Option<(u32, &[u8])> {
 mod tests {
     use super::*;
 
-    const INFO: Info = Info { name: "some-1", version: "2.3", description: "does ünicode" };
+    const INFO: Info = Info {
+        name: "some-1",
+        version: "2.3",
+        description: "does ünicode",
+    };
 
     fn bytes(note: &Note) -> &[u8] {
         // SAFETY: a `Note` is words and bytes without padding.

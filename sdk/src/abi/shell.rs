@@ -20,9 +20,7 @@ use tokio::sync::{RwLock, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::control::{
-    WireApplied, WireError, WireFieldError, WireHealth, WireState, result_out,
-};
+use super::control::{WireApplied, WireError, WireFieldError, WireHealth, WireState, result_out};
 use super::guard::{self, Guarded, Quiet, guard};
 use super::host::{self, HostObject};
 use super::module::{Starting, WireInstance, WireInstance_TO};
@@ -42,15 +40,28 @@ pub(super) extern "C" fn defaults<A: Adapter>() -> RResult<RString, WireError> {
 }
 
 fn text(value: impl FnOnce() -> Result<Value, Error>) -> RResult<RString, WireError> {
-    result_out(guard(|| value().map(|value| value.to_string()), |panic| Err(Error::Failed(panic))))
+    result_out(guard(
+        || value().map(|value| value.to_string()),
+        |panic| Err(Error::Failed(panic)),
+    ))
 }
 
 pub(super) extern "C" fn check<A: Adapter>(settings: RStr<'_>) -> RVec<WireFieldError> {
     let checked = guard(
         || checked_settings::<A>(settings.as_str()).map(drop),
-        |panic| Err(vec![FieldError::new("", format!("the adapter's check panicked: {panic}"))]),
+        |panic| {
+            Err(vec![FieldError::new(
+                "",
+                format!("the adapter's check panicked: {panic}"),
+            )])
+        },
     );
-    checked.err().unwrap_or_default().into_iter().map(WireFieldError::from).collect()
+    checked
+        .err()
+        .unwrap_or_default()
+        .into_iter()
+        .map(WireFieldError::from)
+        .collect()
 }
 
 fn checked_settings<A: Adapter>(json: &str) -> Result<A::Settings, Vec<FieldError>> {
@@ -142,20 +153,22 @@ impl<A: Adapter> Shell<A> {
         let (adapter, link) = (Arc::clone(&self.adapter), Arc::clone(&self.link));
         let (done, ended) = oneshot::channel();
         // Ending a runtime blocks, which the host's threads must not.
-        let _ = thread::Builder::new().name(format!("{}-stop", A::INFO.name)).spawn(move || {
-            log::adopt_thread(&Arc::downgrade(&link));
-            let stop = engine.handle.spawn(timeout(STOPPING, async move {
-                let adapter = adapter.write().await.take();
-                if let Some(adapter) = adapter {
-                    adapter.stop().await;
+        let _ = thread::Builder::new()
+            .name(format!("{}-stop", A::INFO.name))
+            .spawn(move || {
+                log::adopt_thread(&Arc::downgrade(&link));
+                let stop = engine.handle.spawn(timeout(STOPPING, async move {
+                    let adapter = adapter.write().await.take();
+                    if let Some(adapter) = adapter {
+                        adapter.stop().await;
+                    }
+                }));
+                if let Ok(Err(_elapsed)) = engine.handle.block_on(join(stop)) {
+                    tracing::warn!("not stopped after {} s; cancelled", STOPPING.as_secs());
                 }
-            }));
-            if let Ok(Err(_elapsed)) = engine.handle.block_on(join(stop)) {
-                tracing::warn!("not stopped after {} s; cancelled", STOPPING.as_secs());
-            }
-            engine.end();
-            let _ = done.send(());
-        });
+                engine.end();
+                let _ = done.send(());
+            });
         Some(ended)
     }
 }
@@ -184,7 +197,10 @@ impl<A: Adapter> WireInstance for Quiet<Shell<A>> {
 
     fn health(&self) -> WireHealth {
         let health = guard(
-            || self.in_place(A::health).unwrap_or_else(|| Health::Failed("stopping".to_owned())),
+            || {
+                self.in_place(A::health)
+                    .unwrap_or_else(|| Health::Failed("stopping".to_owned()))
+            },
             |panic| Health::Failed(format!("panicked when asked: {panic}")),
         );
         health.into()
@@ -286,7 +302,10 @@ impl Engine {
             .enable_all()
             .build()
             .map_err(|error| Error::failed(format!("no runtime for the adapter: {error}")))?;
-        Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
+        Ok(Self {
+            handle: runtime.handle().clone(),
+            runtime: Some(runtime),
+        })
     }
 
     /// Cancels what is left and waits, a while at most, for its threads.

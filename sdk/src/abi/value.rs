@@ -63,13 +63,20 @@ pub(super) struct WireTime {
 
 impl From<Time> for WireTime {
     fn from(Time { sec, nsec }: Time) -> Self {
-        Self { sec, nsec, reserved: 0 }
+        Self {
+            sec,
+            nsec,
+            reserved: 0,
+        }
     }
 }
 
 impl From<WireTime> for Time {
     fn from(wire: WireTime) -> Self {
-        Self { sec: wire.sec, nsec: wire.nsec }
+        Self {
+            sec: wire.sec,
+            nsec: wire.nsec,
+        }
     }
 }
 
@@ -82,7 +89,10 @@ pub(super) struct WireHandle {
 
 impl WireHandle {
     /// Refused by whoever receives it.
-    pub(super) const INVALID: Self = Self { len: u8::MAX, bytes: [0; Handle::MAX] };
+    pub(super) const INVALID: Self = Self {
+        len: u8::MAX,
+        bytes: [0; Handle::MAX],
+    };
 }
 
 impl Wire for Handle {
@@ -93,10 +103,16 @@ impl Wire for Handle {
         for (to, from) in bytes.iter_mut().zip(from) {
             *to = *from;
         }
-        WireHandle { len: from.len() as u8, bytes }
+        WireHandle {
+            len: from.len() as u8,
+            bytes,
+        }
     }
     fn from_wire(wire: WireHandle) -> VfsResult<Self> {
-        let bytes = wire.bytes.get(..usize::from(wire.len)).ok_or(VfsError::Io)?;
+        let bytes = wire
+            .bytes
+            .get(..usize::from(wire.len))
+            .ok_or(VfsError::Io)?;
         handle(RSlice::from_slice(bytes))
     }
 }
@@ -191,7 +207,10 @@ impl WireSetTime {
             Some(SetTime::Now) => (1, Time::default()),
             Some(SetTime::To(time)) => (2, time),
         };
-        Self { which, time: time.into() }
+        Self {
+            which,
+            time: time.into(),
+        }
     }
 
     fn value(self) -> VfsResult<Option<SetTime>> {
@@ -262,7 +281,11 @@ pub(super) struct WireCred<'a> {
 
 impl<'a> WireCred<'a> {
     pub(super) fn new(cred: &'a Cred) -> Self {
-        Self { uid: cred.uid, gid: cred.gid, groups: RSlice::from_slice(&cred.groups) }
+        Self {
+            uid: cred.uid,
+            gid: cred.gid,
+            groups: RSlice::from_slice(&cred.groups),
+        }
     }
 
     /// Runs `call` with the caller's credentials. A thread mostly serves one caller many times,
@@ -272,10 +295,12 @@ impl<'a> WireCred<'a> {
         let groups = self.groups.as_slice();
         let cred = LAST
             .take()
-            .filter(|last| {
-                last.uid == self.uid && last.gid == self.gid && *last.groups == *groups
-            })
-            .unwrap_or_else(|| Cred { uid: self.uid, gid: self.gid, groups: Arc::from(groups) });
+            .filter(|last| last.uid == self.uid && last.gid == self.gid && *last.groups == *groups)
+            .unwrap_or_else(|| Cred {
+                uid: self.uid,
+                gid: self.gid,
+                groups: Arc::from(groups),
+            });
         let result = call(&cred);
         LAST.set(Some(cred));
         result
@@ -292,10 +317,16 @@ pub(super) struct WireNode {
 impl Wire for Node {
     type Form = WireNode;
     fn into_wire(self) -> WireNode {
-        WireNode { handle: self.handle.into_wire(), attr: self.attr.into_wire() }
+        WireNode {
+            handle: self.handle.into_wire(),
+            attr: self.attr.into_wire(),
+        }
     }
     fn from_wire(wire: WireNode) -> VfsResult<Self> {
-        Ok(Self { handle: Handle::from_wire(wire.handle)?, attr: Attr::from_wire(wire.attr)? })
+        Ok(Self {
+            handle: Handle::from_wire(wire.handle)?,
+            attr: Attr::from_wire(wire.attr)?,
+        })
     }
 }
 
@@ -310,10 +341,18 @@ pub(super) struct WireDirChange {
 impl Wire for DirChange {
     type Form = WireDirChange;
     fn into_wire(self) -> WireDirChange {
-        WireDirChange { before: self.before, after: self.after, atomic: u64::from(self.atomic) }
+        WireDirChange {
+            before: self.before,
+            after: self.after,
+            atomic: u64::from(self.atomic),
+        }
     }
     fn from_wire(wire: WireDirChange) -> VfsResult<Self> {
-        Ok(Self { atomic: wire.atomic != 0, before: wire.before, after: wire.after })
+        Ok(Self {
+            atomic: wire.atomic != 0,
+            before: wire.before,
+            after: wire.after,
+        })
     }
 }
 
@@ -327,10 +366,16 @@ pub(super) struct WireRenamed {
 impl Wire for (DirChange, DirChange) {
     type Form = WireRenamed;
     fn into_wire(self) -> WireRenamed {
-        WireRenamed { from: self.0.into_wire(), to: self.1.into_wire() }
+        WireRenamed {
+            from: self.0.into_wire(),
+            to: self.1.into_wire(),
+        }
     }
     fn from_wire(wire: WireRenamed) -> VfsResult<Self> {
-        Ok((DirChange::from_wire(wire.from)?, DirChange::from_wire(wire.to)?))
+        Ok((
+            DirChange::from_wire(wire.from)?,
+            DirChange::from_wire(wire.to)?,
+        ))
     }
 }
 
@@ -344,10 +389,16 @@ pub(super) struct WireMade {
 impl Wire for Made {
     type Form = WireMade;
     fn into_wire(self) -> WireMade {
-        WireMade { node: self.node.into_wire(), dir: self.dir.into_wire() }
+        WireMade {
+            node: self.node.into_wire(),
+            dir: self.dir.into_wire(),
+        }
     }
     fn from_wire(wire: WireMade) -> VfsResult<Self> {
-        Ok(Self { node: Node::from_wire(wire.node)?, dir: DirChange::from_wire(wire.dir)? })
+        Ok(Self {
+            node: Node::from_wire(wire.node)?,
+            dir: DirChange::from_wire(wire.dir)?,
+        })
     }
 }
 
@@ -399,7 +450,12 @@ impl WireNewNode {
             NewNode::Fifo => (Kind::Fifo, 0, 0, Bytes::new()),
             NewNode::Socket => (Kind::Socket, 0, 0, Bytes::new()),
         };
-        Self { kind: kind_code(kind), major, minor, target: target.into() }
+        Self {
+            kind: kind_code(kind),
+            major,
+            minor,
+            target: target.into(),
+        }
     }
 
     pub(super) fn value(self) -> VfsResult<NewNode> {
@@ -424,13 +480,19 @@ pub(super) struct WireReadDirLimit {
 
 impl From<ReadDirLimit> for WireReadDirLimit {
     fn from(limit: ReadDirLimit) -> Self {
-        Self { entries: limit.entries, attrs: u32::from(limit.attrs) }
+        Self {
+            entries: limit.entries,
+            attrs: u32::from(limit.attrs),
+        }
     }
 }
 
 impl From<WireReadDirLimit> for ReadDirLimit {
     fn from(wire: WireReadDirLimit) -> Self {
-        Self { entries: wire.entries, attrs: wire.attrs != 0 }
+        Self {
+            entries: wire.entries,
+            attrs: wire.attrs != 0,
+        }
     }
 }
 
@@ -456,8 +518,11 @@ pub(super) struct WireListing {
 impl Wire for Listing {
     type Form = WireListing;
     fn into_wire(self) -> WireListing {
-        let names: Vec<u8> =
-            self.entries.iter().flat_map(|entry| entry.name.iter().copied()).collect();
+        let names: Vec<u8> = self
+            .entries
+            .iter()
+            .flat_map(|entry| entry.name.iter().copied())
+            .collect();
         let entries = self
             .entries
             .into_iter()
@@ -468,7 +533,11 @@ impl Wire for Listing {
                 node: entry.node.map(Wire::into_wire).into(),
             })
             .collect();
-        WireListing { entries, names: Bytes::from(names).into(), eof: u64::from(self.eof) }
+        WireListing {
+            entries,
+            names: Bytes::from(names).into(),
+            eof: u64::from(self.eof),
+        }
     }
     fn from_wire(wire: WireListing) -> VfsResult<Self> {
         let mut names = Bytes::from(wire.names);
@@ -488,7 +557,10 @@ impl Wire for Listing {
                 },
             });
         }
-        Ok(Self { entries, eof: wire.eof != 0 })
+        Ok(Self {
+            entries,
+            eof: wire.eof != 0,
+        })
     }
 }
 
@@ -502,10 +574,16 @@ pub(super) struct WireReadOk {
 impl Wire for ReadOk {
     type Form = WireReadOk;
     fn into_wire(self) -> WireReadOk {
-        WireReadOk { buffer: self.buffer.0, eof: u64::from(self.eof) }
+        WireReadOk {
+            buffer: self.buffer.0,
+            eof: u64::from(self.eof),
+        }
     }
     fn from_wire(wire: WireReadOk) -> VfsResult<Self> {
-        Ok(Self { buffer: Buffer(wire.buffer), eof: wire.eof != 0 })
+        Ok(Self {
+            buffer: Buffer(wire.buffer),
+            eof: wire.eof != 0,
+        })
     }
 }
 
@@ -519,10 +597,16 @@ pub(super) struct WireWritten {
 impl Wire for Written {
     type Form = WireWritten;
     fn into_wire(self) -> WireWritten {
-        WireWritten { count: self.count, stability: stability_code(self.stability) }
+        WireWritten {
+            count: self.count,
+            stability: stability_code(self.stability),
+        }
     }
     fn from_wire(wire: WireWritten) -> VfsResult<Self> {
-        Ok(Self { count: wire.count, stability: stability_of(wire.stability)? })
+        Ok(Self {
+            count: wire.count,
+            stability: stability_of(wire.stability)?,
+        })
     }
 }
 
@@ -546,7 +630,11 @@ impl WireFsInfo {
         max_name: 0,
         max_links: 0,
         max_file_size: 0,
-        time_delta: WireTime { sec: 0, nsec: 0, reserved: 0 },
+        time_delta: WireTime {
+            sec: 0,
+            nsec: 0,
+            reserved: 0,
+        },
         case_insensitive: 0,
         case_preserving: 0,
         reserved: [0; 4],
