@@ -1,2 +1,5 @@
-//! The DittoFS host process: loads protocol adapters and supplies them settings, metrics, logs and file systems.
-fn main() {}
+//! The DittoFS host process; see the library of the same crate.
+
+fn main() -> std::process::ExitCode {
+    dittofs_host::serve::main()
+}

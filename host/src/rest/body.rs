@@ -1,0 +1,51 @@
+//! Request bodies, bounded in length and time.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::time::Duration;
+
+use dittofs_api::MAX_BODY;
+use serde::de::DeserializeOwned;
+use warp::{Buf, Stream};
+
+use super::problem::ApiError;
+
+/// Longest wait for a whole body.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Reads a JSON body.
+pub(super) async fn json<T, S, B>(body: S) -> Result<T, ApiError>
+where
+    T: DeserializeOwned,
+    S: Stream<Item = Result<B, warp::Error>>,
+    B: Buf,
+{
+    let bytes = tokio::time::timeout(PATIENCE, collect(body))
+        .await
+        .map_err(|_| ApiError::BadRequest("the body did not arrive in time".to_owned()))??;
+    serde_json::from_slice(&bytes)
+        .map_err(|e| ApiError::BadRequest(format!("the body is not as expected: {e}")))
+}
+
+async fn collect<S, B>(body: S) -> Result<Vec<u8>, ApiError>
+where
+    S: Stream<Item = Result<B, warp::Error>>,
+    B: Buf,
+{
+    let mut body = pin!(body);
+    let mut bytes = Vec::new();
+    while let Some(chunk) = poll_fn(|cx| body.as_mut().poll_next(cx)).await {
+        let mut chunk =
+            chunk.map_err(|e| ApiError::BadRequest(format!("the body is broken off: {e}")))?;
+        if (bytes.len() + chunk.remaining()) as u64 > MAX_BODY {
+            return Err(ApiError::TooLarge);
+        }
+        while chunk.has_remaining() {
+            let part = chunk.chunk();
+            bytes.extend_from_slice(part);
+            let taken = part.len();
+            chunk.advance(taken);
+        }
+    }
+    Ok(bytes)
+}

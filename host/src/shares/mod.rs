@@ -1,0 +1,401 @@
+//! The exported file systems: persisted ones, and those of the command line for this run.
+
+mod spec;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use dittofs_api as api;
+use dittofs_sdk::vfs::FileSystem;
+use dittofs_sdk::{FieldError, Share, Shares, Squash};
+use parking_lot::RwLock;
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use crate::db::{Database, DbError, ShareRow};
+use crate::vfs::memory;
+
+pub use spec::{Backend, ShareName, ShareSpec};
+
+/// Most shares of one host.
+const MAX_SHARES: usize = 4096;
+
+/// Why a share was not made or removed.
+#[derive(Debug, thiserror::Error)]
+pub enum ShareError {
+    /// Something in the request.
+    #[error("{0}")]
+    Invalid(FieldError),
+    /// Another share is in the way.
+    #[error("{0}")]
+    Conflict(String),
+    /// There is no such share.
+    #[error("no share {0}")]
+    Unknown(String),
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DbError),
+}
+
+/// One share as the host knows it.
+struct Entry {
+    id: Uuid,
+    spec: ShareSpec,
+    origin: api::Origin,
+    /// What is exported, or why nothing is.
+    fs: Result<Arc<dyn FileSystem>, String>,
+}
+
+/// All shares of the host.
+pub struct ShareTable {
+    db: Database,
+    /// Serialises changes; readers use `snapshot` and `entries` alone.
+    changes: Mutex<()>,
+    entries: RwLock<BTreeMap<ShareName, Entry>>,
+    snapshot: RwLock<Shares>,
+}
+
+impl ShareTable {
+    /// Opens the persisted shares. One whose directory is missing is kept, with the reason.
+    pub async fn open(db: Database) -> Result<Self, DbError> {
+        let mut entries = BTreeMap::new();
+        for row in db.shares().await? {
+            let entry = persisted(row)?;
+            if let Err(reason) = &entry.fs {
+                tracing::error!("share {} is not exported: {reason}", entry.spec.name);
+            }
+            entries.insert(entry.spec.name.clone(), entry);
+        }
+        let table = Self {
+            db,
+            changes: Mutex::default(),
+            entries: RwLock::new(entries),
+            snapshot: RwLock::new(Arc::from([])),
+        };
+        table.publish();
+        Ok(table)
+    }
+
+    /// Exports `spec` for this run, in the place of a persisted share of that name.
+    pub async fn add_for_this_run(&self, spec: ShareSpec) -> Result<(), ShareError> {
+        let _changing = self.changes.lock().await;
+        let spec = canonical(spec)?;
+        self.refuse_overlap(&spec.name)?;
+        let fs = open_backend(&spec.backend).map_err(ShareError::Invalid)?;
+        let id = self.id_for_this_run(&spec).await?;
+        self.insert(Entry {
+            id,
+            spec,
+            origin: api::Origin::CommandLine,
+            fs: Ok(fs),
+        });
+        Ok(())
+    }
+
+    /// Makes and persists a share.
+    pub async fn create(&self, create: api::ShareCreate) -> Result<api::Share, ShareError> {
+        let _changing = self.changes.lock().await;
+        let spec = canonical(spec_of(create)?)?;
+        if self.entries.read().contains_key(&spec.name) {
+            return Err(ShareError::Conflict(format!(
+                "there is a share {} already",
+                spec.name
+            )));
+        }
+        self.refuse_overlap(&spec.name)?;
+        let fs = open_backend(&spec.backend).map_err(ShareError::Invalid)?;
+        let entry = Entry {
+            id: Uuid::new_v4(),
+            spec,
+            origin: api::Origin::Stored,
+            fs: Ok(fs),
+        };
+        if !self.db.insert_share(&row_of(&entry)).await? {
+            return Err(ShareError::Conflict(format!(
+                "the database has a share {} already",
+                entry.spec.name
+            )));
+        }
+        let made = view(&entry);
+        self.insert(entry);
+        tracing::info!("audit: share {} created", made.name);
+        Ok(made)
+    }
+
+    /// Stops exporting a share for good. What it exported is left as it is.
+    pub async fn remove(&self, name: &str) -> Result<(), ShareError> {
+        let _changing = self.changes.lock().await;
+        let name = self.known(name)?;
+        let origin = self.entries.read().get(&name).map(|entry| entry.origin);
+        if origin == Some(api::Origin::CommandLine) {
+            let message = format!(
+                "share {name} comes from the command line or configuration file: remove it there"
+            );
+            return Err(ShareError::Conflict(message));
+        }
+        self.db.delete_share(name.as_str()).await?;
+        self.entries.write().remove(&name);
+        self.publish();
+        tracing::info!("audit: share {name} removed");
+        Ok(())
+    }
+
+    /// All shares, by name.
+    pub fn list(&self) -> Vec<api::Share> {
+        self.entries.read().values().map(view).collect()
+    }
+
+    /// One share.
+    pub fn one(&self, name: &str) -> Result<api::Share, ShareError> {
+        let name = self.known(name)?;
+        let entries = self.entries.read();
+        entries
+            .get(&name)
+            .map(view)
+            .ok_or_else(|| ShareError::Unknown(name.to_string()))
+    }
+
+    /// What adapters see.
+    pub fn snapshot(&self) -> Shares {
+        Arc::clone(&self.snapshot.read())
+    }
+
+    fn known(&self, name: &str) -> Result<ShareName, ShareError> {
+        name.parse::<ShareName>()
+            .ok()
+            .filter(|name| self.entries.read().contains_key(name))
+            .ok_or_else(|| ShareError::Unknown(name.to_owned()))
+    }
+
+    fn insert(&self, entry: Entry) {
+        self.entries.write().insert(entry.spec.name.clone(), entry);
+        self.publish();
+    }
+
+    fn publish(&self) {
+        let shares: Shares = self.entries.read().values().filter_map(exported).collect();
+        *self.snapshot.write() = shares;
+    }
+
+    fn refuse_overlap(&self, name: &ShareName) -> Result<(), ShareError> {
+        let entries = self.entries.read();
+        if entries.len() >= MAX_SHARES {
+            return Err(ShareError::Conflict(format!(
+                "there are {MAX_SHARES} shares already"
+            )));
+        }
+        match entries.keys().find(|other| other.overlaps(name)) {
+            Some(other) => Err(ShareError::Conflict(format!(
+                "{name} and the share {other} would lie inside each other"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Handles must stay valid over restarts, so the same directory under the same name keeps
+    /// its id; and must not be mistaken for others, so memory, which starts empty, gets a new one.
+    async fn id_for_this_run(&self, spec: &ShareSpec) -> Result<Uuid, ShareError> {
+        let Backend::Local(path) = &spec.backend else {
+            return Ok(Uuid::new_v4());
+        };
+        if let Some(entry) = self.entries.read().get(&spec.name)
+            && entry.spec.backend == spec.backend
+        {
+            return Ok(entry.id);
+        }
+        let source = format!("{}={}", spec.name, path.display());
+        let id = self
+            .db
+            .run_share_id(&source, &Uuid::new_v4().to_string())
+            .await?;
+        Ok(parse_id(&id)?)
+    }
+}
+
+/// The same directory has one path, whoever names it.
+fn canonical(mut spec: ShareSpec) -> Result<ShareSpec, ShareError> {
+    if let Backend::Local(path) = &mut spec.backend {
+        let invalid =
+            |message: String| ShareError::Invalid(FieldError::new("backend.path", message));
+        let found = path
+            .canonicalize()
+            .map_err(|e| invalid(format!("{}: {}", path.display(), reason(&e))))?;
+        if !found.is_dir() {
+            return Err(invalid(format!("{} is not a directory", path.display())));
+        }
+        if found.to_str().is_none() {
+            return Err(invalid(format!(
+                "{}: the path must be valid UTF-8",
+                path.display()
+            )));
+        }
+        *path = found;
+    }
+    Ok(spec)
+}
+
+fn reason(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such directory; create it first".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+fn open_backend(backend: &Backend) -> Result<Arc<dyn FileSystem>, FieldError> {
+    match backend {
+        Backend::Memory => {
+            // Scratch space is for everybody, as /tmp is.
+            let options = memory::Options {
+                mode: 0o1777,
+                ..memory::Options::default()
+            };
+            let fs = memory::MemoryFs::new(&options)
+                .map_err(|e| FieldError::new("backend", e.to_string()))?;
+            Ok(Arc::new(fs))
+        }
+        Backend::Local(path) => open_local(path)
+            .map_err(|e| FieldError::new("backend.path", format!("{}: {e}", path.display()))),
+    }
+}
+
+fn open_local(_path: &Path) -> Result<Arc<dyn FileSystem>, String> {
+    Err("local directories are not there yet".to_owned())
+}
+
+fn exported(entry: &Entry) -> Option<Arc<Share>> {
+    let fs = Arc::clone(entry.fs.as_ref().ok()?);
+    Some(Arc::new(Share {
+        id: entry.id,
+        name: entry.spec.name.to_string(),
+        fs,
+        read_only: entry.spec.read_only,
+        squash: entry.spec.squash,
+        anonymous_uid: entry.spec.anonymous_uid,
+        anonymous_gid: entry.spec.anonymous_gid,
+        clients: entry.spec.clients.clone(),
+    }))
+}
+
+fn persisted(row: ShareRow) -> Result<Entry, DbError> {
+    let bad = |e: FieldError| DbError::Content(format!("share {}: {e}", row.name));
+    let backend = match (row.backend.as_str(), &row.path) {
+        ("local", Some(path)) => Backend::Local(path.into()),
+        ("memory", _) => Backend::Memory,
+        (other, _) => {
+            return Err(DbError::Content(format!(
+                "share {}: unknown backend {other:?}",
+                row.name
+            )));
+        }
+    };
+    let clients = row.clients.split('+').filter(|text| !text.is_empty());
+    let spec = ShareSpec {
+        name: row.name.parse().map_err(bad)?,
+        read_only: row.read_only,
+        squash: spec::squash(&row.squash).map_err(bad)?,
+        anonymous_uid: row.anonymous_uid,
+        anonymous_gid: row.anonymous_gid,
+        clients: spec::clients(clients).map_err(bad)?,
+        backend,
+    };
+    let (id, fs) = match &spec.backend {
+        // It starts empty: its old handles must not name new files.
+        Backend::Memory => (
+            Uuid::new_v4(),
+            open_backend(&spec.backend).map_err(|e| e.message),
+        ),
+        Backend::Local(path) => (parse_id(&row.id)?, open_present(path)),
+    };
+    Ok(Entry {
+        id,
+        spec,
+        origin: api::Origin::Stored,
+        fs,
+    })
+}
+
+fn open_present(path: &Path) -> Result<Arc<dyn FileSystem>, String> {
+    match path.metadata() {
+        Err(e) => Err(format!("{}: {}", path.display(), reason(&e))),
+        Ok(_) => open_backend(&Backend::Local(path.to_owned())).map_err(|e| e.message),
+    }
+}
+
+fn parse_id(text: &str) -> Result<Uuid, DbError> {
+    text.parse()
+        .map_err(|_| DbError::Content(format!("{text:?} is no share id")))
+}
+
+fn row_of(entry: &Entry) -> ShareRow {
+    let clients: Vec<String> = entry.spec.clients.iter().map(ToString::to_string).collect();
+    let (backend, path) = match &entry.spec.backend {
+        Backend::Local(path) => ("local", Some(path.display().to_string())),
+        Backend::Memory => ("memory", None),
+    };
+    ShareRow {
+        id: entry.id.to_string(),
+        name: entry.spec.name.to_string(),
+        backend: backend.to_owned(),
+        path,
+        read_only: entry.spec.read_only,
+        squash: spec::squash_name(entry.spec.squash).to_owned(),
+        anonymous_uid: entry.spec.anonymous_uid,
+        anonymous_gid: entry.spec.anonymous_gid,
+        clients: clients.join("+"),
+    }
+}
+
+fn spec_of(create: api::ShareCreate) -> Result<ShareSpec, ShareError> {
+    let backend = match create.backend {
+        api::Backend::Memory {} => Backend::Memory,
+        api::Backend::Local { path } if Path::new(&path).is_absolute() => {
+            Backend::Local(path.into())
+        }
+        api::Backend::Local { path } => {
+            let message = format!("{path:?}: the path of a directory starts with /");
+            return Err(ShareError::Invalid(FieldError::new(
+                "backend.path",
+                message,
+            )));
+        }
+    };
+    Ok(ShareSpec {
+        name: create.name.parse().map_err(ShareError::Invalid)?,
+        backend,
+        read_only: create.read_only,
+        squash: match create.squash {
+            api::Squash::None => Squash::None,
+            api::Squash::Root => Squash::Root,
+            api::Squash::All => Squash::All,
+        },
+        anonymous_uid: create.anonymous_uid,
+        anonymous_gid: create.anonymous_gid,
+        clients: spec::clients(create.clients.iter().map(String::as_str))
+            .map_err(ShareError::Invalid)?,
+    })
+}
+
+fn view(entry: &Entry) -> api::Share {
+    api::Share {
+        id: entry.id,
+        name: entry.spec.name.to_string(),
+        backend: match &entry.spec.backend {
+            Backend::Local(path) => api::Backend::Local {
+                path: path.display().to_string(),
+            },
+            Backend::Memory => api::Backend::Memory {},
+        },
+        read_only: entry.spec.read_only,
+        squash: match entry.spec.squash {
+            Squash::None => api::Squash::None,
+            Squash::Root => api::Squash::Root,
+            Squash::All => api::Squash::All,
+        },
+        anonymous_uid: entry.spec.anonymous_uid,
+        anonymous_gid: entry.spec.anonymous_gid,
+        clients: entry.spec.clients.iter().map(ToString::to_string).collect(),
+        origin: entry.origin,
+        error: entry.fs.as_ref().err().cloned(),
+    }
+}
