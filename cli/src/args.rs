@@ -108,6 +108,13 @@ pub(crate) enum AdapterCommand {
     Disable(AdapterName),
     /// Stop an adapter and start it again
     Restart(AdapterName),
+    /// Show a view of a running adapter's inside, such as what it serves now
+    Inspect {
+        #[command(flatten)]
+        adapter: AdapterName,
+        /// The view; which there are is the adapter's affair
+        view: String,
+    },
     /// Show and change an adapter's settings
     Settings {
         #[command(flatten)]

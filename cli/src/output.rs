@@ -80,6 +80,16 @@ impl Output {
         self.print(share, || share_grid(share).text(self.color))
     }
 
+    /// Of a form that only the adapter knows, so that YAML is as near to a table as it gets.
+    pub(crate) fn view(self, view: &Value) -> Result<(), Error> {
+        let format = if self.format == Format::Table {
+            Format::Yaml
+        } else {
+            self.format
+        };
+        Self { format, ..self }.print(view, String::new)
+    }
+
     /// For people only: a program sees it from the exit code.
     pub(crate) fn done(self, message: &str) -> Result<(), Error> {
         match self.format {

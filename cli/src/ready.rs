@@ -30,6 +30,7 @@ pub(crate) enum Request {
     Adapter(String),
     Enable(String, bool),
     Restart(String),
+    Inspect(String, String),
     Settings(String),
     Update(String, Vec<OsString>),
     Reset(String, Option<String>),
@@ -66,6 +67,7 @@ fn adapter(command: AdapterCommand) -> Request {
         AdapterCommand::Enable(adapter) => Request::Enable(adapter.name, true),
         AdapterCommand::Disable(adapter) => Request::Enable(adapter.name, false),
         AdapterCommand::Restart(adapter) => Request::Restart(adapter.name),
+        AdapterCommand::Inspect { adapter, view } => Request::Inspect(adapter.name, view),
         AdapterCommand::Settings { adapter, command } => match command {
             SettingsCommand::Show => Request::Settings(adapter.name),
             SettingsCommand::Update { words } => Request::Update(adapter.name, words),

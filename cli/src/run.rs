@@ -41,6 +41,10 @@ fn ask(client: &Client, output: Output, request: Request) -> Result<(), Error> {
             let path = format!("{}/restart", adapter_path(&name));
             running(output, &client.send(&Method::POST, &path, None::<&()>)?)
         }
+        Request::Inspect(name, view) => {
+            let path = format!("{}/inspect/{}", adapter_path(&name), component(&view));
+            output.view(&client.read(&path)?)
+        }
         Request::Settings(name) => {
             let schema: SettingsSchema =
                 client.read(&format!("{}/settings/schema", adapter_path(&name)))?;

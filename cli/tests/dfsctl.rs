@@ -52,6 +52,11 @@ fn host() -> Stub {
         ("GET /api/v1/adapters", 200, json!([adapter(true)])),
         ("GET /api/v1/adapters/hello", 200, adapter(true)),
         ("PUT /api/v1/adapters/hello", 200, adapter(true)),
+        (
+            "GET /api/v1/adapters/hello/inspect/greetings",
+            200,
+            json!({ "total": 3 }),
+        ),
         ("POST /api/v1/adapters/hello/restart", 200, adapter(true)),
         ("GET /api/v1/adapters/hello/settings/schema", 200, schema()),
         ("GET /api/v1/adapters/hello/settings", 200, settings(30)),
@@ -273,6 +278,8 @@ fn adapters_are_listed_and_switched() {
     );
     ok(&host.dfsctl(&["adapter", "disable", "hello"]));
     assert_eq!(change(&host).1, json!({ "enabled": false }));
+    let run = host.dfsctl(&["adapter", "inspect", "hello", "greetings"]);
+    assert_eq!(run.stdout, "total: 3\n", "{run:?}");
     ok(&host.dfsctl(&["adapter", "restart", "hello"]));
     assert_eq!(change(&host).0, "POST /api/v1/adapters/hello/restart");
 }

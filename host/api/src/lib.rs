@@ -7,6 +7,7 @@
 //! | `GET /api/v1/adapters` | → `[`[`Adapter`]`]` |
 //! | `GET`, `PUT /api/v1/adapters/{type}` | [`AdapterUpdate`] → [`Adapter`] |
 //! | `POST /api/v1/adapters/{type}/restart` | → [`Adapter`] |
+//! | `GET /api/v1/adapters/{type}/inspect/{view}` | → what the adapter says, any JSON |
 //! | `GET /api/v1/adapters/{type}/settings` | → [`Settings`] |
 //! | `PUT`, `PATCH …/settings` (`?dry_run=true`) | all, some fields ([`Fields`]) → [`Settings`] |
 //! | `POST …/settings/reset` (`?setting=FIELD`) | → [`Settings`] |
