@@ -1,2 +1,3 @@
 //! The NFS adapter as a loadable library.
 
+dittofs_sdk::export_adapter!(dittofs_nfs::NfsAdapter);
