@@ -157,12 +157,16 @@ impl<A: Adapter> Shell<A> {
             .name(format!("{}-stop", A::INFO.name))
             .spawn(move || {
                 log::adopt_thread(&Arc::downgrade(&link));
-                let stop = engine.handle.spawn(timeout(STOPPING, async move {
+                let stop = async move {
                     let adapter = adapter.write().await.take();
                     if let Some(adapter) = adapter {
                         adapter.stop().await;
                     }
-                }));
+                };
+                // A timer can be made only on the runtime.
+                let stop = engine
+                    .handle
+                    .spawn(async move { timeout(STOPPING, stop).await });
                 if let Ok(Err(_elapsed)) = engine.handle.block_on(join(stop)) {
                     tracing::warn!("not stopped after {} s; cancelled", STOPPING.as_secs());
                 }
@@ -227,11 +231,14 @@ impl<A: Adapter> WireInstance for Quiet<Shell<A>> {
         let deadline = Duration::from_millis(deadline_ms);
         let begin = || {
             let adapter = Arc::clone(&self.adapter);
-            self.handle.spawn(timeout(deadline, async move {
+            let drain = async move {
                 if let Some(adapter) = &*adapter.read().await {
                     adapter.drain(deadline).await;
                 }
-            }))
+            };
+            // A timer can be made only on the runtime.
+            self.handle
+                .spawn(async move { timeout(deadline, drain).await })
         };
         let begun = guard(|| Some(begin()), |_| None);
         let drained = async move {
