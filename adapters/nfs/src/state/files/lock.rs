@@ -1,0 +1,267 @@
+//! Byte-range locks under stateids.
+//! <https://www.rfc-editor.org/rfc/rfc8881#section-9.4>
+
+use super::range::{Held, LockKind, Range};
+use super::shard::{Entry, Lock, Shard};
+use super::stateid::{Caller, Id, next_seqid};
+use super::{Files, Owner};
+use crate::exports::FileKey;
+use crate::status::Status;
+use crate::types::StateId;
+
+/// A lock that is wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct LockRequest {
+    /// Which bytes.
+    pub range: Range,
+    /// For what.
+    pub kind: LockKind,
+    /// Most locked ranges of one client.
+    pub limit: usize,
+}
+
+/// A lock that stands against a wanted one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// Its bytes.
+    pub range: Range,
+    /// Its kind.
+    pub kind: LockKind,
+    /// Whose it is.
+    pub owner: Owner,
+}
+
+/// Why there is no lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LockError {
+    /// NFS4ERR_DENIED
+    Denied(Conflict),
+    /// Something else.
+    Status(Status),
+}
+
+impl From<Status> for LockError {
+    fn from(status: Status) -> Self {
+        Self::Status(status)
+    }
+}
+
+impl Files {
+    /// LOCK by an owner that shows an open (open_to_lock_owner4).
+    pub fn lock_first(
+        &self,
+        caller: Caller,
+        open: &StateId,
+        key: &FileKey,
+        owner: &Owner,
+        request: LockRequest,
+    ) -> Result<StateId, LockError> {
+        let open_id = self.ids.read(caller, open)?;
+        let number = open_id.shard();
+        let mut guard = self.shard(number).ok_or(Status::BadStateid)?;
+        let shard = &mut *guard;
+        let Entry::Open(state) = shard.find(caller, open_id, open.seqid, Some(key))? else {
+            return Err(Status::BadStateid.into());
+        };
+        // Both owners are of one client (RFC 8881 §18.10.3).
+        if state.owner.client != owner.client {
+            return Err(Status::Inval.into());
+        }
+        shard.check_mode(open_id, request.kind)?;
+        let known = shard
+            .files
+            .get(key)
+            .and_then(|file| file.lockers.get(owner).copied());
+        self.check(shard, caller, key, owner, known, request)?;
+        let id = match known {
+            Some(id) => id,
+            None => self.add_locker(shard, number, open_id, key, owner)?,
+        };
+        self.take(shard, id, key, request)
+    }
+
+    /// LOCK by an owner that shows its lock stateid (exist_lock_owner4).
+    pub fn lock_more(
+        &self,
+        caller: Caller,
+        stateid: &StateId,
+        key: &FileKey,
+        request: LockRequest,
+    ) -> Result<StateId, LockError> {
+        let id = self.ids.read(caller, stateid)?;
+        let mut guard = self.shard(id.shard()).ok_or(Status::BadStateid)?;
+        let shard = &mut *guard;
+        let Entry::Lock(lock) = shard.find(caller, id, stateid.seqid, Some(key))? else {
+            return Err(Status::BadStateid.into());
+        };
+        let (open, owner) = (lock.open, lock.owner.clone());
+        shard.check_mode(open, request.kind)?;
+        self.check(shard, caller, key, &owner, Some(id), request)?;
+        self.take(shard, id, key, request)
+    }
+
+    /// LOCKU; bytes that are not locked are no error (RFC 8881 §18.12.3).
+    pub fn unlock(
+        &self,
+        caller: Caller,
+        stateid: &StateId,
+        key: &FileKey,
+        range: Range,
+        limit: usize,
+    ) -> Result<StateId, Status> {
+        let id = self.ids.read(caller, stateid)?;
+        let mut guard = self.shard(id.shard()).ok_or(Status::BadStateid)?;
+        let shard = &mut *guard;
+        let Entry::Lock(lock) = shard.find(caller, id, stateid.seqid, Some(key))? else {
+            return Err(Status::BadStateid);
+        };
+        let client = lock.owner.client;
+        if let Some(file) = shard.files.get_mut(key) {
+            let before = file.locks.count(id);
+            // A hole in the middle makes one range two.
+            let held = self.index.ranges(client);
+            if held > limit {
+                return Err(caller.exhausted());
+            }
+            file.locks.unlock(id, range);
+            self.index.add_ranges(client, before, file.locks.count(id));
+        }
+        let lock = shard.lock_mut(id)?;
+        lock.seqid = next_seqid(lock.seqid);
+        Ok(self.ids.stateid(id, lock.seqid))
+    }
+
+    /// LOCKT: a lock that stands against what `owner` might want.
+    pub fn lock_conflict(
+        &self,
+        key: &FileKey,
+        owner: &Owner,
+        range: Range,
+        kind: LockKind,
+    ) -> Option<Conflict> {
+        let shard = self.shard_of(key)?;
+        let known = shard.files.get(key)?.lockers.get(owner).copied();
+        shard.conflict(key, known, Held { range, kind })
+    }
+
+    /// RELEASE_LOCKOWNER: forgets a lock owner that holds no locks (RFC 7530 §16.37).
+    pub fn release_lock_owner(&self, owner: &Owner) -> Result<(), Status> {
+        let ids = self.index.of_owner(owner);
+        let held = ids.iter().any(|&id| {
+            self.shard(id.shard())
+                .is_some_and(|shard| match shard.states.get(&id) {
+                    Some(Entry::Lock(lock)) => shard.locks_of(&lock.key, id) != 0,
+                    _ => false,
+                })
+        });
+        if held {
+            return Err(Status::LocksHeld);
+        }
+        drop(self.discard(ids));
+        self.owners.forget(owner);
+        Ok(())
+    }
+
+    /// Refuses what conflicts or exceeds the client's share of memory.
+    fn check(
+        &self,
+        shard: &Shard,
+        caller: Caller,
+        key: &FileKey,
+        owner: &Owner,
+        known: Option<Id>,
+        request: LockRequest,
+    ) -> Result<(), LockError> {
+        let wanted = Held {
+            range: request.range,
+            kind: request.kind,
+        };
+        if let Some(conflict) = shard.conflict(key, known, wanted) {
+            return Err(LockError::Denied(conflict));
+        }
+        if self.index.ranges(owner.client) >= request.limit {
+            return Err(caller.exhausted().into());
+        }
+        Ok(())
+    }
+
+    fn add_locker(
+        &self,
+        shard: &mut Shard,
+        number: usize,
+        open: Id,
+        key: &FileKey,
+        owner: &Owner,
+    ) -> Result<Id, Status> {
+        let id = self.unused_id(shard, number);
+        shard.open_mut(open)?.lockers.push(id);
+        shard
+            .files
+            .entry(*key)
+            .or_default()
+            .lockers
+            .insert(owner.clone(), id);
+        shard.states.insert(
+            id,
+            Entry::Lock(Lock {
+                owner: owner.clone(),
+                key: *key,
+                seqid: 0,
+                open,
+            }),
+        );
+        self.index.add_lock(owner, id);
+        Ok(id)
+    }
+
+    fn take(
+        &self,
+        shard: &mut Shard,
+        id: Id,
+        key: &FileKey,
+        request: LockRequest,
+    ) -> Result<StateId, LockError> {
+        let lock = shard.lock_mut(id)?;
+        lock.seqid = next_seqid(lock.seqid);
+        let (stateid, client) = (self.ids.stateid(id, lock.seqid), lock.owner.client);
+        let file = shard.files.entry(*key).or_default();
+        let before = file.locks.count(id);
+        let wanted = Held {
+            range: request.range,
+            kind: request.kind,
+        };
+        file.locks.lock(id, wanted);
+        self.index.add_ranges(client, before, file.locks.count(id));
+        Ok(stateid)
+    }
+}
+
+impl Shard {
+    fn conflict(&self, key: &FileKey, own: Option<Id>, wanted: Held) -> Option<Conflict> {
+        let (id, held) = self.files.get(key)?.locks.conflict(own, wanted)?;
+        Some(Conflict {
+            range: held.range,
+            kind: held.kind,
+            owner: self.states.get(&id)?.owner().clone(),
+        })
+    }
+
+    /// A write lock needs an open for writing, a read lock one for reading
+    /// (RFC 8881 §18.10.4: NFS4ERR_OPENMODE).
+    fn check_mode(&self, open: Id, kind: LockKind) -> Result<(), Status> {
+        let open = self.open(open)?;
+        if !open.confirmed {
+            return Err(Status::BadStateid);
+        }
+        let access = open.modes.share().access();
+        let allowed = match kind {
+            LockKind::Read => access.reads(),
+            LockKind::Write => access.writes(),
+        };
+        if allowed {
+            Ok(())
+        } else {
+            Err(Status::Openmode)
+        }
+    }
+}

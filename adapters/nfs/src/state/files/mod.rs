@@ -1,0 +1,198 @@
+//! Opens, share reservations and byte-range locks.
+//! <https://www.rfc-editor.org/rfc/rfc8881#section-9>,
+//! <https://www.rfc-editor.org/rfc/rfc7530#section-9>
+//!
+//! Sharded by file; `index` finds a client's state again. A shard's lock is taken before the
+//! index's and never held while a file system is called: files come in open and are
+//! returned to be closed.
+
+mod index;
+mod lock;
+mod open;
+mod owner;
+mod range;
+mod share;
+mod shard;
+mod stateid;
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use dittofs_sdk::vfs::{File, OpenAccess};
+use parking_lot::{Mutex, MutexGuard};
+
+use self::index::Index;
+use self::shard::{Entry, Shard};
+use self::stateid::{Ids, SHARDS};
+use crate::exports::FileKey;
+use crate::status::Status;
+use crate::types::{ClientId, StateId};
+
+pub use lock::{Conflict, LockError, LockRequest};
+pub use open::{OpenRequest, Opened};
+pub use owner::{Cached, OwnerSeq, Owners, Turn};
+pub use range::{LockKind, Range};
+pub use share::Share;
+pub use stateid::Caller;
+pub(crate) use stateid::Id;
+
+/// Who opens or locks: a name that a client gives to a process or user of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Owner {
+    /// The client.
+    pub client: ClientId,
+    /// Whether it opens or locks; the two have separate names.
+    pub role: Role,
+    /// The client's name for it.
+    pub name: Arc<[u8]>,
+}
+
+/// What an owner owns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Opens.
+    Open,
+    /// Byte-range locks.
+    Lock,
+}
+
+/// Files that nothing refers to any more: drop them where no lock is held.
+pub type ToClose = Vec<Arc<dyn File>>;
+
+/// Opens and locks of all clients.
+pub struct Files {
+    /// Owners of 4.0, whose operations are numbered.
+    pub owners: Owners,
+    ids: Ids,
+    keys: RandomState,
+    shards: Box<[Mutex<Shard>]>,
+    index: Index,
+}
+
+impl Files {
+    /// No opens and locks, in the server's start number `boot`.
+    pub fn new(boot: u32) -> Self {
+        Self {
+            owners: Owners::default(),
+            ids: Ids::new(boot, RandomState::new()),
+            keys: RandomState::new(),
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            index: Index::default(),
+        }
+    }
+
+    /// Takes away all opens and locks of a client. The files are returned, to be closed after all
+    /// locks of the state are released.
+    pub fn release_client(&self, client: ClientId) -> ToClose {
+        self.owners.release_client(client);
+        self.discard(self.index.take_client(client))
+    }
+
+    /// Whether the client has any open or lock.
+    pub fn has_state(&self, client: ClientId) -> bool {
+        self.index.has_client(client)
+    }
+
+    /// Takes away all opens, or all lock stateids, of an owner.
+    pub fn release_owner(&self, owner: &Owner) -> ToClose {
+        self.discard(self.index.of_owner(owner))
+    }
+
+    /// Whether the owner has an open, or a lock stateid.
+    pub fn has_owner(&self, owner: &Owner) -> bool {
+        self.index.has_owner(owner)
+    }
+
+    /// Whose open or lock a stateid is, whatever its counter: 4.0 looks at the owner's sequence
+    /// first (RFC 7530 §9.1.7).
+    pub fn owner_of(&self, caller: Caller, stateid: &StateId) -> Result<Owner, Status> {
+        let id = self.ids.read(caller, stateid)?;
+        let open = self
+            .shard(id.shard())
+            .and_then(|shard| Some(shard.states.get(&id)?.owner().clone()));
+        open.or_else(|| self.owners.of_closed(id))
+            .ok_or(Status::BadStateid)
+    }
+
+    /// The open file to use for I/O under a stateid, and the client whose it is. The file is
+    /// `None` if the open allows only the other kind of access that the RFC lets pass: a READ
+    /// through an open for writing (RFC 8881 §9.1.2).
+    pub fn io(
+        &self,
+        caller: Caller,
+        stateid: &StateId,
+        key: &FileKey,
+        access: OpenAccess,
+    ) -> Result<(ClientId, Option<Arc<dyn File>>), Status> {
+        let id = self.ids.read(caller, stateid)?;
+        let shard = self.shard(id.shard()).ok_or(Status::BadStateid)?;
+        let open = match shard.find(caller, id, stateid.seqid, Some(key))? {
+            Entry::Open(open) => open,
+            Entry::Lock(lock) => shard.open(lock.open)?,
+        };
+        if !open.confirmed {
+            return Err(Status::BadStateid);
+        }
+        if access.writes() && !open.modes.share().access().writes() {
+            return Err(Status::Openmode);
+        }
+        Ok((open.owner.client, open.file(access)))
+    }
+
+    /// Whether an open denies others this access (RFC 8881 §9.7).
+    pub fn denies(&self, key: &FileKey, access: OpenAccess) -> bool {
+        self.shard_of(key)
+            .and_then(|shard| Some(shard.files.get(key)?.tally.denies(access)))
+            .unwrap_or(false)
+    }
+
+    /// TEST_STATEID: whether a stateid is good (RFC 8881 §18.48).
+    pub fn test(&self, caller: Caller, stateid: &StateId) -> Status {
+        let found = self.ids.read(caller, stateid).and_then(|id| {
+            let shard = self.shard(id.shard()).ok_or(Status::BadStateid)?;
+            shard.find(caller, id, stateid.seqid, None).map(|_| ())
+        });
+        found.err().unwrap_or(Status::Ok)
+    }
+
+    /// FREE_STATEID: forgets a lock stateid without locks (RFC 8881 §18.38). An open, or
+    /// locks that are held, are NFS4ERR_LOCKS_HELD.
+    pub fn free(&self, caller: Caller, stateid: &StateId) -> Result<(), Status> {
+        let id = self.ids.read(caller, stateid)?;
+        let mut shard = self.shard(id.shard()).ok_or(Status::BadStateid)?;
+        let Entry::Lock(lock) = shard.find(caller, id, stateid.seqid, None)? else {
+            return Err(Status::LocksHeld);
+        };
+        let key = lock.key;
+        if shard.locks_of(&key, id) != 0 {
+            return Err(Status::LocksHeld);
+        }
+        drop(shard.remove(id, &self.index));
+        Ok(())
+    }
+
+    fn discard(&self, ids: impl IntoIterator<Item = Id>) -> ToClose {
+        ids.into_iter()
+            .flat_map(|id| match self.shard(id.shard()) {
+                Some(mut shard) => shard.remove(id, &self.index),
+                None => ToClose::new(),
+            })
+            .collect()
+    }
+
+    fn number_of(&self, key: &FileKey) -> usize {
+        self.keys.hash_one(key) as usize & (SHARDS - 1)
+    }
+
+    fn shard_of(&self, key: &FileKey) -> Option<MutexGuard<'_, Shard>> {
+        self.shard(self.number_of(key))
+    }
+
+    /// There are `SHARDS` of them, and every number is below.
+    fn shard(&self, number: usize) -> Option<MutexGuard<'_, Shard>> {
+        self.shards.get(number).map(Mutex::lock)
+    }
+}
+
+#[cfg(test)]
+mod tests;

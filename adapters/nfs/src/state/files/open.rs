@@ -1,0 +1,246 @@
+//! Opens: made, widened, narrowed, closed.
+//! <https://www.rfc-editor.org/rfc/rfc8881#section-9.8>
+
+use std::sync::Arc;
+
+use dittofs_sdk::vfs::File;
+
+use super::shard::{Entry, Open, Shard};
+use super::share::{Modes, Share};
+use super::stateid::{Caller, Id, next_seqid};
+use super::{Files, Owner, ToClose};
+use crate::exports::FileKey;
+use crate::status::Status;
+use crate::types::StateId;
+
+/// An OPEN whose file is open in the file system already.
+pub struct OpenRequest {
+    /// Who opens.
+    pub owner: Owner,
+    /// Which file.
+    pub key: FileKey,
+    /// What for.
+    pub share: Share,
+    /// The file, open for `share`'s access.
+    pub file: Arc<dyn File>,
+    /// Whether the owner has confirmed itself (4.0), or need not (4.1).
+    pub confirmed: bool,
+    /// Most opens of one client.
+    pub limit: usize,
+}
+
+/// An open that was made or widened.
+pub struct Opened {
+    /// Its stateid.
+    pub stateid: StateId,
+    /// Files that the new one takes the place of.
+    pub replaced: ToClose,
+    id: Id,
+    before: Before,
+}
+
+/// What there was before an OPEN.
+enum Before {
+    Nothing,
+    Open(Modes),
+}
+
+impl Files {
+    /// Opens: a second open of one owner and file widens the first. NFS4ERR_SHARE_DENIED if
+    /// another open stands against it.
+    pub fn open(&self, caller: Caller, request: OpenRequest) -> Result<Opened, Status> {
+        let number = self.number_of(&request.key);
+        let mut guard = self.shard(number).ok_or(Status::Serverfault)?;
+        let shard = &mut *guard;
+        let own = shard
+            .files
+            .get(&request.key)
+            .and_then(|file| file.opens.get(&request.owner).copied());
+        match own {
+            Some(id) => self.widen(shard, id, &request),
+            None => self.insert(shard, number, caller, request),
+        }
+    }
+
+    fn widen(&self, shard: &mut Shard, id: Id, request: &OpenRequest) -> Result<Opened, Status> {
+        let before = shard.open(id)?.modes;
+        let after = before.with(request.share);
+        if let Some(file) = shard.files.get_mut(&request.key) {
+            file.tally.remove(before.share());
+            if file.tally.conflicts(request.share) {
+                file.tally.add(before.share());
+                return Err(Status::ShareDenied);
+            }
+            file.tally.add(after.share());
+        }
+        let open = shard.open_mut(id)?;
+        open.modes = after;
+        open.seqid = next_seqid(open.seqid);
+        Ok(Opened {
+            replaced: open.adopt(&request.file, request.share.access()),
+            stateid: self.ids.stateid(id, open.seqid),
+            id,
+            before: Before::Open(before),
+        })
+    }
+
+    fn insert(
+        &self,
+        shard: &mut Shard,
+        number: usize,
+        caller: Caller,
+        request: OpenRequest,
+    ) -> Result<Opened, Status> {
+        if shard
+            .files
+            .get(&request.key)
+            .is_some_and(|file| file.tally.conflicts(request.share))
+        {
+            return Err(Status::ShareDenied);
+        }
+        let id = self.unused_id(shard, number);
+        if !self.index.add_open(&request.owner, id, request.limit) {
+            return Err(caller.exhausted());
+        }
+        let file = shard.files.entry(request.key).or_default();
+        file.tally.add(request.share);
+        file.opens.insert(request.owner.clone(), id);
+        let mut open = Open {
+            owner: request.owner,
+            key: request.key,
+            seqid: 1,
+            modes: Modes::new(request.share),
+            confirmed: request.confirmed,
+            reader: None,
+            writer: None,
+            lockers: Vec::new(),
+        };
+        let replaced = open.adopt(&request.file, request.share.access());
+        shard.states.insert(id, Entry::Open(open));
+        Ok(Opened {
+            stateid: self.ids.stateid(id, 1),
+            replaced,
+            id,
+            before: Before::Nothing,
+        })
+    }
+
+    pub(super) fn unused_id(&self, shard: &Shard, number: usize) -> Id {
+        loop {
+            let id = self.ids.make(number);
+            if !shard.states.contains_key(&id) {
+                return id;
+            }
+        }
+    }
+
+    /// Takes an OPEN back whose last step failed, unless the open has changed since.
+    pub fn undo_open(&self, opened: Opened) -> ToClose {
+        let mut closed = opened.replaced;
+        let Some(mut guard) = self.shard(opened.id.shard()) else {
+            return closed;
+        };
+        let shard = &mut *guard;
+        let Ok(open) = shard.open_mut(opened.id) else {
+            return closed;
+        };
+        if open.seqid != opened.stateid.seqid {
+            return closed;
+        }
+        match opened.before {
+            Before::Nothing => closed.extend(shard.remove(opened.id, &self.index)),
+            Before::Open(modes) => {
+                let after = open.modes;
+                // 0 never stands here: the counter was raised at least once.
+                open.seqid = match open.seqid.wrapping_sub(1) {
+                    0 => u32::MAX,
+                    seqid => seqid,
+                };
+                closed.extend(open.restrict(modes));
+                let key = open.key;
+                shard.retally(&key, after.share(), modes.share());
+            }
+        }
+        closed
+    }
+
+    /// OPEN_CONFIRM: the open may be used from now on.
+    pub fn confirm(&self, stateid: &StateId, key: &FileKey) -> Result<StateId, Status> {
+        let (id, mut shard) = self.locate(Caller::V40, stateid, key)?;
+        let open = shard.open_mut(id)?;
+        open.confirmed = true;
+        open.seqid = next_seqid(open.seqid);
+        Ok(self.ids.stateid(id, open.seqid))
+    }
+
+    /// OPEN_DOWNGRADE to a union of earlier OPENs (RFC 8881 §18.18.3).
+    pub fn downgrade(
+        &self,
+        caller: Caller,
+        stateid: &StateId,
+        key: &FileKey,
+        to: Share,
+    ) -> Result<(StateId, ToClose), Status> {
+        let (id, mut shard) = self.locate(caller, stateid, key)?;
+        let open = shard.open_mut(id)?;
+        if !open.confirmed {
+            return Err(Status::BadStateid);
+        }
+        let before = open.modes.share();
+        let after = open.modes.downgraded(to)?;
+        let closed = open.restrict(after);
+        open.seqid = next_seqid(open.seqid);
+        let stateid = self.ids.stateid(id, open.seqid);
+        shard.retally(key, before, after.share());
+        Ok((stateid, closed))
+    }
+
+    /// CLOSE: locks that are held through the open go with it (RFC 8881 §18.2.3). A 4.0 client gets
+    /// the stateid with its counter raised, a 4.1 client one that is never valid.
+    pub fn close(
+        &self,
+        caller: Caller,
+        stateid: &StateId,
+        key: &FileKey,
+    ) -> Result<(StateId, ToClose), Status> {
+        let (id, mut shard) = self.locate(caller, stateid, key)?;
+        let open = shard.open(id)?;
+        if !open.confirmed {
+            return Err(Status::BadStateid);
+        }
+        let (owner, seqid) = (open.owner.clone(), open.seqid);
+        let closed = shard.remove(id, &self.index);
+        drop(shard);
+        Ok(match caller {
+            Caller::V40 => {
+                self.owners.note_closed(&owner, id);
+                (self.ids.stateid(id, next_seqid(seqid)), closed)
+            }
+            Caller::V41(_) => (StateId::INVALID, closed),
+        })
+    }
+
+    /// The shard of an open that a stateid names.
+    fn locate(
+        &self,
+        caller: Caller,
+        stateid: &StateId,
+        key: &FileKey,
+    ) -> Result<(Id, parking_lot::MutexGuard<'_, Shard>), Status> {
+        let id = self.ids.read(caller, stateid)?;
+        let shard = self.shard(id.shard()).ok_or(Status::BadStateid)?;
+        match shard.find(caller, id, stateid.seqid, Some(key))? {
+            Entry::Open(_) => Ok((id, shard)),
+            Entry::Lock(_) => Err(Status::BadStateid),
+        }
+    }
+}
+
+impl Shard {
+    fn retally(&mut self, key: &FileKey, before: Share, after: Share) {
+        if let Some(file) = self.files.get_mut(key) {
+            file.tally.remove(before);
+            file.tally.add(after);
+        }
+    }
+}

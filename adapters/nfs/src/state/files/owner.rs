@@ -1,0 +1,237 @@
+//! Owners of 4.0: their operations are numbered, run one after another, and are answered again
+//! when they are sent again. 4.1 has sessions instead and none of this.
+//! <https://www.rfc-editor.org/rfc/rfc7530#section-9.1.7>
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::Owner;
+use super::stateid::Id;
+use crate::exports::FileKey;
+use crate::status::Status;
+use crate::types::ClientId;
+
+/// An owner's sequence; its operations hold it while they run.
+pub type Shared = Arc<tokio::sync::Mutex<OwnerSeq>>;
+
+/// Where an owner is in its sequence.
+#[derive(Debug, Default)]
+pub struct OwnerSeq {
+    last: Option<(u32, Cached)>,
+    /// Whether OPEN_CONFIRM came.
+    pub confirmed: bool,
+}
+
+/// The result of an owner's last operation.
+#[derive(Debug, Clone)]
+pub struct Cached {
+    /// Its status.
+    pub status: Status,
+    /// Its body, encoded.
+    pub body: Bytes,
+    /// The file that it made the current one (OPEN).
+    pub current: Option<FileKey>,
+}
+
+/// What a sequence number means.
+#[derive(Debug)]
+pub enum Turn {
+    /// It is the next one: run the operation.
+    Run,
+    /// It is the last one again: here is what was answered.
+    Replay(Cached),
+}
+
+impl OwnerSeq {
+    /// Judges the number of an operation; any but the last and the next is NFS4ERR_BAD_SEQID. The
+    /// first one of an owner is what the client says.
+    pub fn turn(&self, seqid: u32) -> Result<Turn, Status> {
+        match &self.last {
+            None => Ok(Turn::Run),
+            Some((last, cached)) if *last == seqid => Ok(Turn::Replay(cached.clone())),
+            Some((last, _)) if last.wrapping_add(1) == seqid => Ok(Turn::Run),
+            Some(_) => Err(Status::BadSeqid),
+        }
+    }
+
+    /// Keeps the result of operation `seqid`, unless it is one of those that leave the number
+    /// unused.
+    pub fn finish(&mut self, seqid: u32, cached: Cached) {
+        let unused = matches!(
+            cached.status,
+            Status::StaleClientid
+                | Status::StaleStateid
+                | Status::BadStateid
+                | Status::BadSeqid
+                | Status::Badxdr
+                | Status::Resource
+                | Status::Nofilehandle
+                | Status::Moved
+        );
+        if !unused {
+            self.last = Some((seqid, cached));
+        }
+    }
+}
+
+/// The owners of all 4.0 clients.
+#[derive(Debug, Default)]
+pub struct Owners {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    clients: HashMap<ClientId, HashMap<Owner, Slot>>,
+    /// Whose the opens were that owners closed last: a repeated CLOSE finds its owner here.
+    closed: HashMap<Id, Owner>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    sequence: Shared,
+    used: Instant,
+    closed: Option<Id>,
+}
+
+impl Owners {
+    /// The sequence of an owner, which begins here if there was none. A client has at most
+    /// `limit` owners; those without state (`has_state`) that were silent for `lease` make room.
+    pub fn sequence(
+        &self,
+        owner: &Owner,
+        now: Instant,
+        lease: Duration,
+        limit: usize,
+        has_state: impl Fn(&Owner) -> bool,
+    ) -> Result<Shared, Status> {
+        let mut inner = self.inner.lock();
+        let inner = &mut *inner;
+        let owners = inner.clients.entry(owner.client).or_default();
+        if let Some(slot) = owners.get_mut(owner) {
+            slot.used = now;
+            return Ok(Arc::clone(&slot.sequence));
+        }
+        if owners.len() >= limit {
+            owners.retain(|owner, slot| {
+                let keep = now.saturating_duration_since(slot.used) <= lease
+                    || Arc::strong_count(&slot.sequence) > 1
+                    || has_state(owner);
+                if let (false, Some(id)) = (keep, slot.closed) {
+                    inner.closed.remove(&id);
+                }
+                keep
+            });
+        }
+        if owners.len() >= limit {
+            return Err(Status::Resource);
+        }
+        let sequence = Shared::default();
+        owners.insert(
+            owner.clone(),
+            Slot {
+                sequence: Arc::clone(&sequence),
+                used: now,
+                closed: None,
+            },
+        );
+        Ok(sequence)
+    }
+
+    pub(super) fn of_closed(&self, id: Id) -> Option<Owner> {
+        self.inner.lock().closed.get(&id).cloned()
+    }
+
+    pub(super) fn note_closed(&self, owner: &Owner, id: Id) {
+        let mut inner = self.inner.lock();
+        let inner = &mut *inner;
+        let slot = inner
+            .clients
+            .get_mut(&owner.client)
+            .and_then(|owners| owners.get_mut(owner));
+        if let Some(slot) = slot {
+            if let Some(earlier) = slot.closed.replace(id) {
+                inner.closed.remove(&earlier);
+            }
+            inner.closed.insert(id, owner.clone());
+        }
+    }
+
+    pub(super) fn forget(&self, owner: &Owner) {
+        let mut inner = self.inner.lock();
+        if let Some(owners) = inner.clients.get_mut(&owner.client) {
+            owners.remove(owner);
+        }
+    }
+
+    pub(super) fn release_client(&self, client: ClientId) {
+        let mut inner = self.inner.lock();
+        let owners = inner.clients.remove(&client).unwrap_or_default();
+        for id in owners.into_values().filter_map(|slot| slot.closed) {
+            inner.closed.remove(&id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cached(status: Status) -> Cached {
+        Cached {
+            status,
+            body: Bytes::from_static(b"body"),
+            current: None,
+        }
+    }
+
+    #[test]
+    fn the_next_runs_the_last_is_replayed_and_others_are_bad() {
+        let mut seq = OwnerSeq::default();
+        assert!(matches!(seq.turn(u32::MAX), Ok(Turn::Run)));
+        seq.finish(u32::MAX, cached(Status::Ok));
+        assert!(matches!(seq.turn(0), Ok(Turn::Run)), "0 is an ordinary number");
+        let Ok(Turn::Replay(replay)) = seq.turn(u32::MAX) else {
+            panic!("the last one is replayed");
+        };
+        assert_eq!(replay.body, &b"body"[..]);
+        assert_eq!(seq.turn(1).unwrap_err(), Status::BadSeqid);
+    }
+
+    #[test]
+    fn an_error_that_says_nothing_of_the_owner_leaves_the_number_unused() {
+        let mut seq = OwnerSeq::default();
+        seq.finish(7, cached(Status::Ok));
+        seq.finish(8, cached(Status::BadStateid));
+        assert!(matches!(seq.turn(8), Ok(Turn::Run)));
+        seq.finish(8, cached(Status::Noent));
+        assert!(matches!(seq.turn(8), Ok(Turn::Replay(_))));
+    }
+
+    #[test]
+    fn owners_without_state_make_room_after_a_lease() {
+        let owners = Owners::default();
+        let start = Instant::now();
+        let lease = Duration::from_secs(90);
+        let owner = |name: u8| Owner {
+            client: ClientId(1),
+            role: super::super::Role::Open,
+            name: Arc::from([name]),
+        };
+        let sequence = |name, now, busy: bool| {
+            owners
+                .sequence(&owner(name), now, lease, 2, |_| busy)
+                .map(|_| ())
+        };
+        assert_eq!(sequence(1, start, false), Ok(()));
+        assert_eq!(sequence(2, start, false), Ok(()));
+        assert_eq!(sequence(3, start, false), Err(Status::Resource));
+        let later = start + lease + Duration::from_secs(1);
+        assert_eq!(sequence(3, later, true), Err(Status::Resource));
+        assert_eq!(sequence(3, later, false), Ok(()));
+    }
+}

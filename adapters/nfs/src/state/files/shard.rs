@@ -1,0 +1,196 @@
+//! The files of one shard and the states on them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use dittofs_sdk::vfs::{File, OpenAccess};
+
+use super::index::Index;
+use super::range::Locks;
+use super::share::{Modes, Tally};
+use super::stateid::{Caller, Id};
+use super::{Owner, ToClose};
+use crate::exports::FileKey;
+use crate::status::Status;
+
+#[derive(Default)]
+pub(super) struct Shard {
+    pub(super) files: HashMap<FileKey, OpenFile>,
+    pub(super) states: HashMap<Id, Entry>,
+}
+
+/// What a stateid names.
+pub(super) enum Entry {
+    Open(Open),
+    Lock(Lock),
+}
+
+/// A file that someone has open.
+#[derive(Default)]
+pub(super) struct OpenFile {
+    pub(super) opens: HashMap<Owner, Id>,
+    pub(super) lockers: HashMap<Owner, Id>,
+    pub(super) tally: Tally,
+    pub(super) locks: Locks,
+}
+
+/// One owner's open of one file.
+pub(super) struct Open {
+    pub(super) owner: Owner,
+    pub(super) key: FileKey,
+    pub(super) seqid: u32,
+    pub(super) modes: Modes,
+    /// False until OPEN_CONFIRM, in 4.0.
+    pub(super) confirmed: bool,
+    pub(super) reader: Option<Arc<dyn File>>,
+    pub(super) writer: Option<Arc<dyn File>>,
+    /// Lock stateids that came from this open and end with it.
+    pub(super) lockers: Vec<Id>,
+}
+
+/// One lock owner's locks of one file.
+pub(super) struct Lock {
+    pub(super) owner: Owner,
+    pub(super) key: FileKey,
+    pub(super) seqid: u32,
+    pub(super) open: Id,
+}
+
+impl Entry {
+    pub(super) fn owner(&self) -> &Owner {
+        match self {
+            Self::Open(open) => &open.owner,
+            Self::Lock(lock) => &lock.owner,
+        }
+    }
+}
+
+impl Open {
+    /// The open file that serves `access`.
+    pub(super) fn file(&self, access: OpenAccess) -> Option<Arc<dyn File>> {
+        if access.writes() {
+            self.writer.clone()
+        } else {
+            self.reader.clone()
+        }
+    }
+
+    /// Uses `file` for all that it was opened for; returns what it takes the place of.
+    pub(super) fn adopt(&mut self, file: &Arc<dyn File>, access: OpenAccess) -> ToClose {
+        let mut replaced = ToClose::new();
+        if access.reads() {
+            replaced.extend(self.reader.replace(Arc::clone(file)));
+        }
+        if access.writes() {
+            replaced.extend(self.writer.replace(Arc::clone(file)));
+        }
+        replaced
+    }
+
+    /// Returns what `modes` do not allow any more.
+    pub(super) fn restrict(&mut self, modes: Modes) -> ToClose {
+        self.modes = modes;
+        let access = modes.share().access();
+        let mut closed = ToClose::new();
+        if !access.reads() {
+            closed.extend(self.reader.take());
+        }
+        if !access.writes() {
+            closed.extend(self.writer.take());
+        }
+        closed
+    }
+}
+
+impl Shard {
+    /// The state of `id`, if the caller may use it, it is of the file, and the counter is the
+    /// current one. Wrong client and wrong file are NFS4ERR_BAD_STATEID (RFC 8881 §8.2.4).
+    pub(super) fn find(
+        &self,
+        caller: Caller,
+        id: Id,
+        seqid: u32,
+        key: Option<&FileKey>,
+    ) -> Result<&Entry, Status> {
+        let entry = self.states.get(&id).ok_or(Status::BadStateid)?;
+        let (own_key, current) = match entry {
+            Entry::Open(open) => (&open.key, open.seqid),
+            Entry::Lock(lock) => (&lock.key, lock.seqid),
+        };
+        if !caller.owns(entry.owner().client) || key.is_some_and(|key| key != own_key) {
+            return Err(Status::BadStateid);
+        }
+        caller.check_seqid(seqid, current)?;
+        Ok(entry)
+    }
+
+    pub(super) fn open(&self, id: Id) -> Result<&Open, Status> {
+        match self.states.get(&id) {
+            Some(Entry::Open(open)) => Ok(open),
+            _ => Err(Status::BadStateid),
+        }
+    }
+
+    pub(super) fn open_mut(&mut self, id: Id) -> Result<&mut Open, Status> {
+        match self.states.get_mut(&id) {
+            Some(Entry::Open(open)) => Ok(open),
+            _ => Err(Status::BadStateid),
+        }
+    }
+
+    pub(super) fn lock_mut(&mut self, id: Id) -> Result<&mut Lock, Status> {
+        match self.states.get_mut(&id) {
+            Some(Entry::Lock(lock)) => Ok(lock),
+            _ => Err(Status::BadStateid),
+        }
+    }
+
+    /// How many ranges a lock stateid holds.
+    pub(super) fn locks_of(&self, key: &FileKey, id: Id) -> usize {
+        self.files.get(key).map_or(0, |file| file.locks.count(id))
+    }
+
+    /// Forgets a state and what hangs on it.
+    pub(super) fn remove(&mut self, id: Id, index: &Index) -> ToClose {
+        let mut closed = ToClose::new();
+        match self.states.remove(&id) {
+            Some(Entry::Open(open)) => {
+                for locker in open.lockers {
+                    closed.extend(self.remove(locker, index));
+                }
+                index.remove_open(&open.owner, id);
+                if let Some(file) = self.files.get_mut(&open.key) {
+                    file.opens.remove(&open.owner);
+                    file.tally.remove(open.modes.share());
+                }
+                self.forget_unused(&open.key);
+                closed.extend(open.reader);
+                closed.extend(open.writer);
+            }
+            Some(Entry::Lock(lock)) => {
+                if let Some(file) = self.files.get_mut(&lock.key) {
+                    index.add_ranges(lock.owner.client, file.locks.count(id), 0);
+                    file.locks.clear(id);
+                    file.lockers.remove(&lock.owner);
+                }
+                index.remove_lock(&lock.owner, id);
+                if let Ok(open) = self.open_mut(lock.open) {
+                    open.lockers.retain(|&locker| locker != id);
+                }
+                self.forget_unused(&lock.key);
+            }
+            None => {}
+        }
+        closed
+    }
+
+    fn forget_unused(&mut self, key: &FileKey) {
+        if self
+            .files
+            .get(key)
+            .is_some_and(|file| file.opens.is_empty() && file.lockers.is_empty())
+        {
+            self.files.remove(key);
+        }
+    }
+}
