@@ -32,7 +32,7 @@ impl State {
     pub fn new(boot: u32, now: Instant) -> Self {
         Self {
             clients: Clients::new(boot, now),
-            files: Files::default(),
+            files: Files::new(boot),
         }
     }
 

@@ -11,8 +11,8 @@ mod lock;
 mod open;
 mod owner;
 mod range;
-mod share;
 mod shard;
+mod share;
 mod stateid;
 
 use std::hash::{BuildHasher, RandomState};

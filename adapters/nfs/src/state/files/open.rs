@@ -168,6 +168,9 @@ impl Files {
     pub fn confirm(&self, stateid: &StateId, key: &FileKey) -> Result<StateId, Status> {
         let (id, mut shard) = self.locate(Caller::V40, stateid, key)?;
         let open = shard.open_mut(id)?;
+        if open.confirmed {
+            return Err(Status::BadStateid);
+        }
         open.confirmed = true;
         open.seqid = next_seqid(open.seqid);
         Ok(self.ids.stateid(id, open.seqid))

@@ -194,7 +194,10 @@ mod tests {
         let mut seq = OwnerSeq::default();
         assert!(matches!(seq.turn(u32::MAX), Ok(Turn::Run)));
         seq.finish(u32::MAX, cached(Status::Ok));
-        assert!(matches!(seq.turn(0), Ok(Turn::Run)), "0 is an ordinary number");
+        assert!(
+            matches!(seq.turn(0), Ok(Turn::Run)),
+            "0 is an ordinary number"
+        );
         let Ok(Turn::Replay(replay)) = seq.turn(u32::MAX) else {
             panic!("the last one is replayed");
         };

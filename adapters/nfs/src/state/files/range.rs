@@ -166,7 +166,10 @@ fn cut(ranges: &mut BTreeMap<u64, Held>, range: Range) {
 
 /// Inserts a range where nothing is held, joined with neighbours of its kind.
 fn insert_merged(ranges: &mut BTreeMap<u64, Held>, mut held: Held) {
-    let left = ranges.range(..held.range.first).next_back().map(|(_, l)| *l);
+    let left = ranges
+        .range(..held.range.first)
+        .next_back()
+        .map(|(_, l)| *l);
     if let Some(left) = left
         && left.kind == held.kind
         && left.range.last.checked_add(1) == Some(held.range.first)

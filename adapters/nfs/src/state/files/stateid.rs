@@ -95,7 +95,10 @@ impl Ids {
         let mut other = [0; 12];
         let boot = self.boot.to_be_bytes().into_iter();
         let bytes = boot.chain(id.0.to_be_bytes());
-        other.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
+        other
+            .iter_mut()
+            .zip(bytes)
+            .for_each(|(to, from)| *to = from);
         StateId { seqid, other }
     }
 

@@ -1,0 +1,84 @@
+//! Stateids as operations use them: who shows them, what they stand for, and which open file
+//! serves READ, WRITE and SETATTR.
+//! <https://www.rfc-editor.org/rfc/rfc8881#section-8.2.3>,
+//! <https://www.rfc-editor.org/rfc/rfc8881#section-9.1.2>
+
+use std::sync::Arc;
+
+use dittofs_sdk::vfs::{File, OpenAccess};
+
+use crate::compound::Cx;
+use crate::exports::ShareObject;
+use crate::state::files::Caller;
+use crate::status::Status;
+use crate::types::{ClientId, Minor, StateId};
+
+/// The open file through which the current object may be read or written under `stateid`.
+/// A stateid that stands for no open has the file opened for this one use, as the caller.
+pub async fn file_for(
+    cx: &mut Cx,
+    stateid: StateId,
+    access: OpenAccess,
+) -> Result<Arc<dyn File>, Status> {
+    let object = if access.writes() {
+        cx.writable()?
+    } else {
+        cx.share_object(Status::Isdir)?
+    }
+    .clone();
+    let stateid = actual(cx, stateid)?;
+    let files = &cx.server.state.files;
+    let key = object.key();
+    let bypass = stateid == StateId::READ_BYPASS && !access.writes();
+    if bypass || stateid == StateId::READ_BYPASS || stateid == StateId::ANONYMOUS {
+        if !bypass && files.denies(&key, access) {
+            return Err(Status::Locked);
+        }
+        return open_once(&object, access).await;
+    }
+    let (client, file) = files.io(caller(cx), &stateid, &key, access)?;
+    renew(cx, client)?;
+    match file {
+        Some(file) => Ok(file),
+        None => open_once(&object, access).await,
+    }
+}
+
+/// The stateid that an operation means, with the current one put in its place
+/// (RFC 8881 §16.2.3.1.2). 4.0 knows no current stateid.
+pub fn actual(cx: &Cx, stateid: StateId) -> Result<StateId, Status> {
+    if cx.minor() == Minor::V40 || stateid != StateId::CURRENT {
+        return Ok(stateid);
+    }
+    cx.current_stateid.ok_or(Status::BadStateid)
+}
+
+/// Who shows a stateid.
+pub fn caller(cx: &Cx) -> Caller {
+    cx.session_client()
+        .map_or(Caller::V40, |client| Caller::V41(client.id))
+}
+
+/// In 4.0 the use of a stateid renews the lease of its client (RFC 7530 §9.5); in 4.1 SEQUENCE
+/// has done so.
+pub fn renew(cx: &Cx, client: ClientId) -> Result<(), Status> {
+    if cx.minor() == Minor::V40 {
+        let lease = cx.server.settings().lease();
+        cx.server.state.clients.v40(client, cx.now, lease)?;
+    }
+    Ok(())
+}
+
+/// Whose an operation's owner is: in 4.1 the session's client, whatever the argument says
+/// (RFC 8881 §18.16.3); in 4.0 the client that it names.
+pub fn client_of(cx: &Cx, named: ClientId) -> Result<ClientId, Status> {
+    match cx.session_client() {
+        Some(client) => Ok(client.id),
+        None => renew(cx, named).map(|()| named),
+    }
+}
+
+async fn open_once(object: &ShareObject, access: OpenAccess) -> Result<Arc<dyn File>, Status> {
+    let fs = &object.share.fs;
+    Ok(fs.open(&object.cred, &object.handle, access).await?)
+}
