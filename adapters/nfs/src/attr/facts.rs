@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dittofs_sdk::vfs::{Attr, Capabilities, FsInfo, FsStat, Kind, Name, Time};
 
-use super::table::{self, MOUNTED_ON_FILEID, encode_values};
+use super::table::{self, FILEID, MOUNTED_ON_FILEID, RDATTR_ERROR, encode_values};
 use crate::compound::Cx;
 use crate::exports::{Object, PseudoDir};
 use crate::status::Status;
@@ -116,8 +116,7 @@ impl Facts {
         let length_at = writer.position();
         writer.write(&0_u32);
         encode_values(self, present, writer);
-        let length = writer.position().saturating_sub(length_at + 4);
-        writer.patch_u32(length_at, length as u32);
+        patch_length(writer, length_at);
     }
 
     /// The values alone, as a client would send them to have them compared.
@@ -126,6 +125,44 @@ impl Facts {
         encode_values(self, wanted, &mut writer);
         writer.as_slice().to_vec()
     }
+}
+
+/// fattr4 of an entry whose attributes can't be had (RFC 8881 §5.8.1.12).
+pub fn encode_error(status: Status, writer: &mut Writer) {
+    writer.write(&Bitmap::of(&[RDATTR_ERROR]));
+    writer.write(&4_u32);
+    writer.write(&status);
+}
+
+/// Whether no more than its number must be known of an entry of a share's directory: what a
+/// client asks for that lists names alone.
+pub fn needs_number_only(wanted: Bitmap) -> bool {
+    wanted.minus(OF_NUMBER).is_empty()
+}
+
+const OF_NUMBER: Bitmap = Bitmap::of(&[RDATTR_ERROR, FILEID, MOUNTED_ON_FILEID]);
+
+/// fattr4 of an entry of which only the number is known and needed.
+pub fn encode_number(fileid: u64, wanted: Bitmap, writer: &mut Writer) {
+    let present = wanted.and(OF_NUMBER);
+    writer.write(&present);
+    let length_at = writer.position();
+    writer.write(&0_u32);
+    if present.contains(RDATTR_ERROR) {
+        writer.write(&Status::Ok);
+    }
+    if present.contains(FILEID) {
+        writer.write(&fileid);
+    }
+    if present.contains(MOUNTED_ON_FILEID) {
+        writer.write(&fileid);
+    }
+    patch_length(writer, length_at);
+}
+
+fn patch_length(writer: &mut Writer, length_at: usize) {
+    let length = writer.position().saturating_sub(length_at + 4);
+    writer.patch_u32(length_at, length as u32);
 }
 
 impl Encode for Attributes {

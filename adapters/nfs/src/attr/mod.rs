@@ -9,7 +9,9 @@ mod facts;
 mod set;
 mod table;
 
-pub use facts::{Attributes, Facts, FsFacts, facts, fs_facts};
+pub use facts::{
+    Attributes, Facts, FsFacts, encode_error, encode_number, facts, fs_facts, needs_number_only,
+};
 pub use set::{FAttr, Settable};
 pub use table::{
     FILEHANDLE, FILEID, MOUNTED_ON_FILEID, RDATTR_ERROR, exclusive_create, readable, settable,

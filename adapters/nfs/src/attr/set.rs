@@ -89,7 +89,10 @@ pub(super) fn mode_of(reader: &mut Reader) -> Result<u32, Status> {
 /// largest number means "leave it" to chown(2) and is no user either.
 pub(super) fn id_of(reader: &mut Reader) -> Result<u32, Status> {
     let name: Bytes = reader.read()?;
-    if name.is_empty() || !name.iter().all(u8::is_ascii_digit) {
+    if name.is_empty() {
+        return Err(Status::Inval);
+    }
+    if !name.iter().all(u8::is_ascii_digit) {
         return Err(Status::Badowner);
     }
     std::str::from_utf8(&name)

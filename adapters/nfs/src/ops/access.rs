@@ -25,6 +25,8 @@ const BITS: [(u32, Access); 6] = [
     (ACCESS4_EXECUTE, Access::EXECUTE),
 ];
 
+const ALL: u32 = 0x3f;
+
 /// What is never granted where nothing may be changed.
 const CHANGES: u32 = ACCESS4_MODIFY | ACCESS4_EXTEND | ACCESS4_DELETE;
 
@@ -57,6 +59,10 @@ impl Operation for Args {
     }
 
     async fn run(self, cx: &mut Cx) -> Result<Ok, Status> {
+        // NFSv4.2 defines further bits; before it they mean nothing.
+        if self.wanted & !ALL != 0 {
+            return Err(Status::Inval);
+        }
         match cx.object()? {
             Object::Pseudo(_) => {
                 let supported = self.wanted & meaningful(Kind::Dir);

@@ -60,3 +60,16 @@ pub mod test_stateid;
 pub mod verify;
 pub mod want_delegation;
 pub mod write;
+
+use crate::status::Status;
+
+/// The refusal of an operation on a directory's entries: what is no directory is
+/// NFS4ERR_NOTDIR even if it is a symbolic link, and the sticky bit denies access; neither
+/// NFS4ERR_SYMLINK nor NFS4ERR_PERM is among the errors of these operations (RFC 8881 §15.2).
+fn in_dir(status: Status) -> Status {
+    match status {
+        Status::Symlink => Status::Notdir,
+        Status::Perm => Status::Access,
+        other => other,
+    }
+}

@@ -1,21 +1,48 @@
-//! READLINK.
-//! <https://www.rfc-editor.org/rfc/rfc8881>
+//! READLINK: the target of the current symbolic link.
+//! <https://www.rfc-editor.org/rfc/rfc8881#section-18.24>
+
+use bytes::Bytes;
+use dittofs_sdk::vfs::VfsError;
 
 use crate::compound::{Cx, Operation};
+use crate::exports::Object;
 use crate::status::Status;
+use crate::types::Minor;
 use crate::xdr::xdr_struct;
 
+/// Longest target that a file system has (PATH_MAX).
+const TARGET_MAX: usize = 4096;
+
 xdr_struct! {
-    /// READLINK4args
+    /// READLINK has no arguments.
     #[derive(Debug)]
     pub struct Args {} => decode
 }
 
 impl Operation for Args {
-    type Ok = ();
+    type Ok = Bytes;
     type Err = Status;
 
-    async fn run(self, _cx: &mut Cx) -> Result<(), Status> {
-        Err(Status::Notsupp)
+    fn reply_room(&self) -> usize {
+        4 + TARGET_MAX
+    }
+
+    async fn run(self, cx: &mut Cx) -> Result<Bytes, Status> {
+        // RFC 7530 §16.25.5 has no better status for what is no link.
+        let wrong_type = match cx.minor() {
+            Minor::V40 => Status::Inval,
+            Minor::V41 => Status::WrongType,
+        };
+        let Object::Share(link) = cx.object()? else {
+            return Err(wrong_type);
+        };
+        link.share
+            .fs
+            .read_link(&link.cred, &link.handle)
+            .await
+            .map_err(|error| match error {
+                VfsError::WrongType | VfsError::Invalid | VfsError::IsDir => wrong_type,
+                other => other.into(),
+            })
     }
 }
