@@ -129,6 +129,8 @@ pub struct Bitmap {
 }
 
 impl Bitmap {
+    /// Most bytes that one takes on the wire when it is written here.
+    pub const SIZE_MAX: usize = 4 + 4 * Self::WORDS;
     /// No attribute.
     pub const EMPTY: Self = Self { bits: 0 };
     /// Words that are kept; a longer bitmap sets [`has_unknown`](Self::has_unknown).
@@ -240,6 +242,11 @@ xdr_struct! {
         /// Change attribute after.
         pub after: u64,
     } => encode
+}
+
+impl ChangeInfo {
+    /// Encoded size in bytes.
+    pub const SIZE: usize = 20;
 }
 
 impl From<DirChange> for ChangeInfo {
