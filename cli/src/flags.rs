@@ -69,12 +69,12 @@ fn command(adapter: &str, fields: &[Field]) -> Command {
     let command = Command::new("update")
         .bin_name(format!("dfsctl adapter settings {adapter} update"))
         .no_binary_name(true)
-        .about(format!(
-            "Changes settings of the adapter {adapter}; those not named stay"
-        ))
         .arg(dry_run)
         .args(flags);
-    Global::augment_args(command)
+    // The derive takes the documentation of `Global` for that of the command.
+    Global::augment_args(command).about(format!(
+        "Changes settings of the adapter {adapter}; those not named stay"
+    ))
 }
 
 /// Whether the name can be a flag's; JSON allows any text, which clap would refuse to build.
@@ -271,6 +271,7 @@ mod tests {
     fn help_has_the_docs_of_the_schema() {
         let help = update(&["--help"]).unwrap_err();
         for part in [
+            "Changes settings of the adapter hello",
             "Timeouts:",
             "--lease-time <N>",
             "How long a client may be silent.",
