@@ -1,1 +1,12 @@
-//! Tests of the built DittoFS binaries.
+//! What the tests of the built binaries share: starting a `dittofs`, and booting a real Linux client against it.
+
+pub mod dittofs;
+pub mod ganesha;
+pub mod network;
+pub mod process;
+pub mod random;
+pub mod tree;
+pub mod uml;
+
+pub use dittofs::Dittofs;
+pub use network::Network;

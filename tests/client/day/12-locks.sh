@@ -1,0 +1,2 @@
+# Two processes on one mount.
+python3 "$CLIENT/contend.py" locked locked

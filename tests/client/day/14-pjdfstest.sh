@@ -1,0 +1,19 @@
+# POSIX semantics. The silly rename of the client keeps a name for an unlinked open file, hence the one exception.
+cat > /tmp/pjdfstest.toml <<CONFIG
+[features]
+posix_fallocate = {}
+[settings]
+naptime = 0.02
+[dummy_auth]
+entries = [["nobody", "nogroup"], ["daemon", "daemon"]]
+CONFIG
+mkdir -m 755 pjdfstest
+status=0
+"$PJDFSTEST" -c /tmp/pjdfstest.toml -p "$MOUNT/pjdfstest" > /tmp/pjdfstest.out 2>&1 || status=$?
+grep '^Summary' /tmp/pjdfstest.out
+grep -A4 ' FAILED$' /tmp/pjdfstest.out || true
+passed=$(sed -n 's/^Summary.* \([0-9]*\) passed.*/\1/p' /tmp/pjdfstest.out)
+[ "$passed" -gt 300 ]
+if grep ' FAILED$' /tmp/pjdfstest.out | grep -v '^unlink::open_file_not_freed '; then exit 1; fi
+[ "$status" -eq 0 ] || grep -q '^unlink::open_file_not_freed .*FAILED$' /tmp/pjdfstest.out
+rm -rf pjdfstest

@@ -1,0 +1,34 @@
+# Shell functions for the jobs: mounting, and running the steps of a job one by one.
+
+# mount_export VERSION DIRECTORY
+mount_export() {
+    mkdir -p "$2" &&
+    mount -t nfs4 -o "vers=$1,port=$PORT" "$SERVER:/export" "$2" &&
+    grep -q " $2 nfs4 .*vers=$1," /proc/mounts
+}
+
+# What the client's kernel has to say about the server is part of the result.
+kernel_complaints() {
+    dmesg | grep -iE 'nfs.*(error|fail|bad|not responding|timed out|broken|lost)|BUG:|WARNING:|Oops' && return 1
+    return 0
+}
+
+uptime_centiseconds() {
+    read -r uptime _ < /proc/uptime
+    echo "$uptime" | tr -d .
+}
+
+# step NAME COMMAND...: one line of result; what the command printed only if it failed.
+failures=0
+step() {
+    name=$1
+    shift
+    begin=$(uptime_centiseconds)
+    if "$@" > /tmp/step.out 2>&1; then result=ok; else result="FAILED ($?)"; fi
+    spent=$(( $(uptime_centiseconds) - begin ))
+    printf 'step %-14s %s %d.%02d s\n' "$name" "$result" $((spent / 100)) $((spent % 100))
+    if [ "$result" != ok ]; then
+        tail -c 6000 /tmp/step.out
+        failures=$((failures + 1))
+    fi
+}

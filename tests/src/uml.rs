@@ -1,0 +1,110 @@
+//! A real Linux NFS client: Debian's user-mode Linux, an ordinary process with the host's files as its root.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+use crate::network::Network;
+use crate::process::Process;
+
+/// A client machine about to boot.
+pub struct Client<'a> {
+    /// The wire to the server.
+    pub network: Network,
+    /// Port of the NFS server at [`Network::server_address`].
+    pub port: u16,
+    /// Shell script to run as root inside, once the network and the NFS modules are there. It finds `$SERVER`,
+    /// `$PORT`, and a directory shared with the host at `/run/scratch`.
+    pub job: &'a Path,
+    /// That directory, as the host sees it.
+    pub scratch: &'a Path,
+    /// Further shell variables for the job.
+    pub variables: &'a [(&'a str, &'a str)],
+    /// After this time the machine is killed.
+    pub limit: Duration,
+}
+
+/// What a machine left behind.
+pub struct Outcome {
+    /// Everything on its console.
+    pub console: String,
+    /// Exit status of the job; `None` if the machine did not live to tell.
+    pub status: Option<i32>,
+}
+
+const MEMORY: &str = "mem=768M";
+
+impl Client<'_> {
+    /// Boots, runs the job, powers off.
+    pub fn run(&self) -> Result<Outcome> {
+        let machine = TempDir::with_prefix("dittofs-client-")?;
+        let init = machine.path().join("init");
+        write_executable(&init, &self.init_script())?;
+
+        let log = machine.path().join("console");
+        let mut process = Process::start(&mut self.command(&init, machine.path()), log)?;
+        let ended = process.wait(self.limit);
+        let console = process.log();
+        if let Err(error) = ended {
+            return Err(error.context("the client machine was killed"));
+        }
+        let status = console
+            .lines()
+            .rev()
+            .find_map(|line| line.trim().strip_prefix("client exit status "))
+            .and_then(|status| status.parse().ok());
+        Ok(Outcome { console, status })
+    }
+
+    fn command(&self, init: &Path, machine: &Path) -> Command {
+        // `timeout` is the second line of defence: it ends the machine even when the test itself was killed.
+        let mut command = Command::new("timeout");
+        command
+            .args(["--signal=KILL", &(self.limit.as_secs() + 10).to_string()])
+            .arg("/usr/bin/linux")
+            .args([MEMORY, "rootfstype=hostfs", "rootflags=/", "ro", "quiet"])
+            .args(["con=null", "con0=null,fd:1"])
+            .arg(format!("init={}", init.display()))
+            .arg(format!("uml_dir={}", machine.display()))
+            .arg(self.network.kernel_argument())
+            .env("TMPDIR", "/dev/shm");
+        command
+    }
+
+    fn init_script(&self) -> String {
+        let mut script = String::from("#!/bin/sh\n");
+        let fixed = [
+            ("SCRATCH", self.scratch.display().to_string()),
+            ("JOB", self.job.display().to_string()),
+            ("LINK", self.network.client_commands()),
+            ("SERVER", self.network.server_address().to_owned()),
+            ("PORT", self.port.to_string()),
+        ];
+        for (name, value) in &fixed {
+            script.push_str(&assignment(name, value));
+        }
+        for (name, value) in self.variables {
+            script.push_str(&assignment(name, value));
+            script.push_str("export ");
+            script.push_str(name);
+            script.push('\n');
+        }
+        script.push_str(include_str!("../client/init.sh"));
+        script
+    }
+}
+
+fn assignment(name: &str, value: &str) -> String {
+    format!("{name}='{}'\n", value.replace('\'', r"'\''"))
+}
+
+fn write_executable(path: &Path, text: &str) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::write(path, text).with_context(|| format!("{}", path.display()))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
+    Ok(())
+}

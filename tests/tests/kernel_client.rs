@@ -1,0 +1,214 @@
+//! The proof: an unmodified Linux kernel client mounts a share of the built `dittofs` and does a day's work on it.
+//!
+//! `DITTOFS_TEST_PEER=ganesha` runs the same work against an installed NFS-Ganesha, to test the tests.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use dittofs_tests::dittofs::tool;
+use dittofs_tests::ganesha::Ganesha;
+use dittofs_tests::uml::Client;
+use dittofs_tests::{Dittofs, Network, tree};
+use tempfile::TempDir;
+
+const LIMIT: Duration = Duration::from_mins(4);
+
+#[test]
+fn version_4_0_does_a_days_work() -> Result<()> {
+    a_days_work("4.0")
+}
+
+#[test]
+fn version_4_1_does_a_days_work() -> Result<()> {
+    a_days_work("4.1")
+}
+
+#[test]
+fn mounts_of_4_0_and_4_1_respect_each_others_locks() -> Result<()> {
+    let site = Site::new()?;
+    site.run("both.sh", &[])?;
+    site.server
+        .finish(&["LOCK", "LOCKU", "SETCLIENTID", "EXCHANGE_ID"])
+}
+
+fn a_days_work(version: &str) -> Result<()> {
+    let site = Site::new()?;
+    tree::plant(&site.scratch.path().join("tree"))?;
+    let (pjdfstest, fsx) = (tool("pjdfstest")?, tool("fsx")?);
+    let variables = [
+        ("VERSION", version),
+        ("PJDFSTEST", pjdfstest.to_str().context("path")?),
+        ("FSX", fsx.to_str().context("path")?),
+    ];
+    site.run("day.sh", &variables)?;
+
+    let planted = tree::inventory(&site.scratch.path().join("tree"))?;
+    let copied = tree::inventory(&site.export.path().join("tree"))?;
+    for (name, entry) in &planted {
+        ensure!(
+            copied.get(name) == Some(entry),
+            "{}: {entry:?} became {:?}",
+            name.display(),
+            copied.get(name)
+        );
+    }
+    ensure!(
+        copied.len() == planted.len(),
+        "the copy has more than the tree"
+    );
+    let sum = std::fs::read_to_string(site.scratch.path().join("big.sha256"))?;
+    ensure!(
+        tree::checksum(&site.export.path().join("big"))? == sum,
+        "1 GiB arrived changed"
+    );
+
+    let own = if version == "4.0" {
+        ["SETCLIENTID", "OPEN_CONFIRM"]
+    } else {
+        ["SEQUENCE", "CREATE_SESSION"]
+    };
+    let shared = [
+        "COMMIT", "GETATTR", "LOCK", "LOOKUP", "OPEN", "READ", "READDIR", "RENAME", "WRITE",
+    ];
+    site.server.finish(&[&own[..], &shared].concat())
+}
+
+/// A server with an empty export, a network, and a directory shared with the client.
+struct Site {
+    network: Network,
+    export: TempDir,
+    scratch: TempDir,
+    port: u16,
+    server: Server,
+}
+
+impl Site {
+    fn new() -> Result<Self> {
+        let network = Network::enter()?;
+        let export = TempDir::with_prefix_in("dittofs-export-", real_disk())?;
+        let scratch = TempDir::with_prefix_in("dittofs-scratch-", real_disk())?;
+        let port = TcpListener::bind((network.listen_address(), 0))?
+            .local_addr()?
+            .port();
+        let server = Server::start(network, export.path(), port)?;
+        Ok(Self {
+            network,
+            export,
+            scratch,
+            port,
+            server,
+        })
+    }
+
+    fn run(&self, job: &str, variables: &[(&str, &str)]) -> Result<()> {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("client");
+        let as_root = if rustix::process::geteuid().is_root() {
+            "yes"
+        } else {
+            ""
+        };
+        let mut all = vec![
+            ("CLIENT", directory.to_str().context("path")?),
+            ("SERVER_IS_ROOT", as_root),
+        ];
+        all.extend(variables);
+        let outcome = Client {
+            network: self.network,
+            port: self.port,
+            job: &directory.join(job),
+            scratch: self.scratch.path(),
+            variables: &all,
+            limit: LIMIT,
+        }
+        .run();
+        let log = self.server.log();
+        let outcome = outcome.with_context(|| format!("server's log:\n{}", end_of(&log)))?;
+        ensure!(
+            outcome.status == Some(0),
+            "the client ended with {:?}:\n{}\nserver's log:\n{}",
+            outcome.status,
+            outcome.console,
+            end_of(&log)
+        );
+        println!("{}", outcome.console);
+        Ok(())
+    }
+}
+
+enum Server {
+    Dittofs(Dittofs),
+    Ganesha(Ganesha),
+}
+
+impl Server {
+    fn start(network: Network, export: &Path, port: u16) -> Result<Self> {
+        let address = network.listen_address();
+        if std::env::var("DITTOFS_TEST_PEER").is_ok_and(|peer| peer == "ganesha") {
+            return Ok(Self::Ganesha(Ganesha::start(export, address, port)?));
+        }
+        let share = format!(
+            "/export={},squash=none,clients={}",
+            export.display(),
+            network.client_network()
+        );
+        let listen = format!("nfs.listen={address}:{port}");
+        Ok(Self::Dittofs(Dittofs::start([
+            "--share", &share, "--set", &listen,
+        ])?))
+    }
+
+    fn log(&self) -> String {
+        match self {
+            Self::Dittofs(server) => server.log(),
+            Self::Ganesha(server) => server.log(),
+        }
+    }
+
+    /// The server counted what the client did, had nothing to complain of, and ends in order.
+    fn finish(self, operations: &[&str]) -> Result<()> {
+        let Self::Dittofs(server) = self else {
+            return Ok(());
+        };
+        let metrics = server.metrics()?;
+        for operation in operations {
+            let count = requests(&metrics, operation);
+            ensure!(
+                count > 0.0,
+                "/metrics does not show {operation}:\n{metrics}"
+            );
+        }
+        let (status, log) = server.stop()?;
+        ensure!(
+            status.success(),
+            "SIGTERM ended it with {status}:\n{}",
+            end_of(&log)
+        );
+        for bad in ["panicked", "ERROR"] {
+            let line = log.lines().find(|line| line.contains(bad));
+            ensure!(line.is_none(), "the server's log says: {line:?}");
+        }
+        Ok(())
+    }
+}
+
+/// Sum of `dittofs_nfs_requests_total` over the series of one operation, whatever their other labels.
+fn requests(metrics: &str, operation: &str) -> f64 {
+    let label = format!("procedure=\"{operation}\"");
+    metrics
+        .lines()
+        .filter(|line| line.starts_with("dittofs_nfs_requests_total{") && line.contains(&label))
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum()
+}
+
+/// A directory that is not a tmpfs: holes, space and 1 GiB are to meet a real file system.
+fn real_disk() -> PathBuf {
+    PathBuf::from("/var/tmp")
+}
+
+fn end_of(log: &str) -> &str {
+    let start = log.len().saturating_sub(8000);
+    log.get(log.ceil_char_boundary(start)..).unwrap_or(log)
+}
