@@ -30,7 +30,7 @@ pub struct Settings {
     #[schemars(range(min = 10, max = 3600), extend("x-group" = "Timeouts", "x-unit" = "s", "x-applies" = "live"))]
     pub lease_time: u32,
 
-    /// How long a connection may stop in the middle of a request before it is closed.
+    /// How long one request may take to arrive before its connection is closed.
     #[schemars(range(min = 1, max = 3600), extend("x-group" = "Timeouts", "x-unit" = "s", "x-applies" = "live"))]
     pub record_timeout: u32,
 
@@ -152,7 +152,7 @@ impl Settings {
         self.max_read_size as usize + OVERHEAD
     }
 
-    /// How long a connection may stop in the middle of a record.
+    /// How long one record may take to arrive.
     pub fn record_timeout(&self) -> Duration {
         Duration::from_secs(self.record_timeout.into())
     }
