@@ -61,7 +61,18 @@ pub mod verify;
 pub mod want_delegation;
 pub mod write;
 
+use crate::compound::Cx;
 use crate::status::Status;
+use crate::types::Minor;
+
+/// The refusal of an operation on a file's data: RFC 7530 has no better status for what is
+/// neither file nor directory nor symbolic link than NFS4ERR_INVAL, RFC 8881 has.
+fn not_a_file(cx: &Cx, status: Status) -> Status {
+    match (cx.minor(), status) {
+        (Minor::V41, Status::Inval) => Status::WrongType,
+        (_, status) => status,
+    }
+}
 
 /// The refusal of an operation on a directory's entries: what is no directory is
 /// NFS4ERR_NOTDIR even if it is a symbolic link, and the sticky bit denies access; neither
