@@ -1,21 +1,54 @@
-//! OPEN_DOWNGRADE.
-//! <https://www.rfc-editor.org/rfc/rfc8881>
+//! OPEN_DOWNGRADE: narrows an open to a union of its owner's earlier OPENs.
+//! <https://www.rfc-editor.org/rfc/rfc8881#section-18.18>,
+//! <https://www.rfc-editor.org/rfc/rfc7530#section-16.19>
 
+use super::io;
+use super::owner40::{self, Answer, Entered, Refused};
 use crate::compound::{Cx, Operation};
+use crate::state::files::Share;
 use crate::status::Status;
+use crate::types::StateId;
 use crate::xdr::xdr_struct;
 
 xdr_struct! {
     /// OPEN_DOWNGRADE4args
     #[derive(Debug)]
-    pub struct Args {} => decode
+    pub struct Args {
+        /// The open.
+        pub stateid: StateId,
+        /// Number of the operation in the owner's sequence (4.0).
+        pub seqid: u32,
+        /// What it shall still allow.
+        pub share_access: u32,
+        /// What it shall still deny others.
+        pub share_deny: u32,
+    } => decode
 }
 
 impl Operation for Args {
-    type Ok = ();
-    type Err = Status;
+    type Ok = Answer<StateId>;
+    type Err = Refused;
 
-    async fn run(self, _cx: &mut Cx) -> Result<(), Status> {
-        Err(Status::Notsupp)
+    async fn run(self, cx: &mut Cx) -> Result<Answer<StateId>, Refused> {
+        let stateid = io::actual(cx, self.stateid)?;
+        match owner40::enter_by(cx, &stateid, self.seqid).await? {
+            Entered::Replay(cached) => owner40::replay(cached),
+            Entered::Run(running) => {
+                let result = self.downgrade(cx, &stateid);
+                running.finish(result.map_err(Refused::from), None)
+            }
+        }
+    }
+}
+
+impl Args {
+    fn downgrade(&self, cx: &mut Cx, stateid: &StateId) -> Result<StateId, Status> {
+        let share = Share::new(self.share_access, self.share_deny)?;
+        let key = cx.share_object(Status::BadStateid)?.key();
+        let files = &cx.server.state.files;
+        let (stateid, closed) = files.downgrade(io::caller(cx), stateid, &key, share)?;
+        drop(closed);
+        cx.current_stateid = Some(stateid);
+        Ok(stateid)
     }
 }

@@ -1,0 +1,205 @@
+//! From claim and create mode to an open file.
+//! <https://www.rfc-editor.org/rfc/rfc8881#section-18.16.3>
+
+use std::sync::Arc;
+
+use dittofs_sdk::vfs::{CreateHow, File, Name, OpenAccess, SetAttr, VfsError, VfsResult};
+
+use super::args::{Claim, How};
+use crate::attr;
+use crate::compound::Cx;
+use crate::exports::{Object, ShareObject};
+use crate::status::Status;
+use crate::types::{Bitmap, ChangeInfo, Minor, Verifier};
+
+/// The file of an OPEN, open in the file system, not yet for the client.
+pub(super) struct Found {
+    pub(super) object: ShareObject,
+    pub(super) file: Arc<dyn File>,
+    pub(super) change: ChangeInfo,
+    pub(super) attrs: Bitmap,
+    /// Whether what was there before is to be cut to size 0.
+    pub(super) truncate: bool,
+}
+
+const SIZE: u32 = 4;
+const TIME_ACCESS: u32 = 47;
+const TIME_MODIFY: u32 = 53;
+
+/// The directory, when nothing in it was changed.
+const UNCHANGED: ChangeInfo = ChangeInfo {
+    atomic: false,
+    before: 0,
+    after: 0,
+};
+
+/// Finds or creates the file and opens it as the caller.
+pub(super) async fn find(
+    cx: &Cx,
+    claim: &Claim,
+    how: &How,
+    access: OpenAccess,
+) -> Result<Found, Status> {
+    match (claim, how) {
+        (Claim::Null(name), How::Find) => by_name(cx, name, access).await,
+        (Claim::Null(name), how) => create(cx, name, how, access).await,
+        (Claim::Handle, _) if cx.minor() == Minor::V40 => Err(Status::Badxdr),
+        (Claim::Handle, How::Find) => {
+            let object = cx.share_object(Status::Isdir)?.clone();
+            opened(cx, object, access).await
+        }
+        // Only a name can be created.
+        (Claim::Handle, _) => Err(Status::Inval),
+        // There is no grace period, and no open to reclaim (RFC 8881 §8.4.2.1).
+        (Claim::Previous, _) => Err(Status::NoGrace),
+        // No delegation was ever granted.
+        (Claim::Delegated(_), _) => Err(Status::BadStateid),
+        (Claim::DelegatedBefore, _) => Err(Status::Notsupp),
+    }
+}
+
+async fn by_name(cx: &Cx, name: &[u8], access: OpenAccess) -> Result<Found, Status> {
+    let checked = Name::new(name)?;
+    let dir = match cx.object()? {
+        Object::Share(dir) => dir,
+        Object::Pseudo(dir) => {
+            // Whatever is there is a directory.
+            dir.lookup(&cx.call, name)?;
+            return Err(Status::Isdir);
+        }
+    };
+    let fs = &dir.share.fs;
+    let node = fs.lookup(&dir.cred, &dir.handle, checked).await?;
+    opened(cx, dir.sibling(node.handle), access).await
+}
+
+async fn opened(cx: &Cx, object: ShareObject, access: OpenAccess) -> Result<Found, Status> {
+    if access.writes() {
+        object.writable()?;
+    }
+    let fs = &object.share.fs;
+    let file = fs.open(&object.cred, &object.handle, access).await;
+    let file = of_type(cx, file)?;
+    Ok(Found {
+        object,
+        file,
+        change: UNCHANGED,
+        attrs: Bitmap::EMPTY,
+        truncate: false,
+    })
+}
+
+/// What a create mode asks of the file system.
+struct Creation {
+    how: CreateHow,
+    attr: SetAttr,
+    /// Attributes that the reply names if the file is new.
+    attrs: Bitmap,
+}
+
+fn creation(minor: Minor, how: &How) -> Result<Creation, Status> {
+    // The file system may keep the verifier in the times; a client that is told so sets them
+    // itself (RFC 8881 §18.16.3).
+    let times = Bitmap::of(&[TIME_ACCESS, TIME_MODIFY]);
+    let exclusive = |Verifier(verifier): Verifier| CreateHow::Exclusive(verifier);
+    Ok(match how {
+        How::Find => return Err(Status::Inval),
+        How::Unchecked(attrs) | How::Guarded(attrs) => {
+            let settable = attrs.settable(minor)?;
+            Creation {
+                how: match how {
+                    How::Guarded(_) => CreateHow::Guarded,
+                    _ => CreateHow::Unchecked,
+                },
+                attr: settable.changes,
+                attrs: settable.mask,
+            }
+        }
+        How::Exclusive(verifier) => Creation {
+            how: exclusive(*verifier),
+            attr: SetAttr::default(),
+            attrs: times,
+        },
+        How::Exclusive41(..) if minor == Minor::V40 => return Err(Status::Badxdr),
+        How::Exclusive41(verifier, attrs) => {
+            let settable = attrs.settable(minor)?;
+            if !settable
+                .mask
+                .minus(attr::exclusive_create(minor))
+                .is_empty()
+            {
+                return Err(Status::Inval);
+            }
+            Creation {
+                how: exclusive(*verifier),
+                attr: settable.changes,
+                attrs: settable.mask.or(times),
+            }
+        }
+    })
+}
+
+async fn create(cx: &Cx, name: &[u8], how: &How, access: OpenAccess) -> Result<Found, Status> {
+    let checked = Name::new(name)?;
+    let creation = creation(cx.minor(), how)?;
+    let dir = cx.share_object(Status::Rofs)?;
+    let truncate = creation.how == CreateHow::Unchecked && creation.attr.size == Some(0);
+    if dir.share.read_only {
+        return instead_of_creating(cx, dir, checked, &creation, truncate, access).await;
+    }
+    let fs = &dir.share.fs;
+    let created = fs.create(
+        &dir.cred,
+        &dir.handle,
+        checked,
+        creation.how,
+        &creation.attr,
+        access,
+    );
+    let created = of_type(cx, created.await)?;
+    let existed = !created.created;
+    Ok(Found {
+        object: dir.sibling(created.node.handle),
+        file: created.file,
+        change: created.dir.into(),
+        attrs: match (existed, truncate) {
+            (false, _) => creation.attrs,
+            (true, true) => Bitmap::of(&[SIZE]),
+            (true, false) => Bitmap::EMPTY,
+        },
+        truncate: existed && truncate,
+    })
+}
+
+/// In a share that is exported read-only: what is there may be opened, nothing is made.
+async fn instead_of_creating(
+    cx: &Cx,
+    dir: &ShareObject,
+    name: Name<'_>,
+    creation: &Creation,
+    truncate: bool,
+    access: OpenAccess,
+) -> Result<Found, Status> {
+    let fs = &dir.share.fs;
+    let node = match fs.lookup(&dir.cred, &dir.handle, name).await {
+        Err(VfsError::NotFound) => return Err(Status::Rofs),
+        node => node?,
+    };
+    if creation.how != CreateHow::Unchecked {
+        return Err(Status::Exist);
+    }
+    if truncate {
+        return Err(Status::Rofs);
+    }
+    opened(cx, dir.sibling(node.handle), access).await
+}
+
+/// What is neither file, directory nor link has an error of its own in 4.1; 4.0 calls it a
+/// link (RFC 8881 §18.16.3, RFC 7530 §16.16.5).
+fn of_type<T>(cx: &Cx, result: VfsResult<T>) -> Result<T, Status> {
+    result.map_err(|error| match (error, cx.minor()) {
+        (VfsError::WrongType, Minor::V40) => Status::Symlink,
+        (VfsError::WrongType, Minor::V41) => Status::WrongType,
+        (error, _) => error.into(),
+    })
+}

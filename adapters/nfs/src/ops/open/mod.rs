@@ -1,0 +1,145 @@
+//! OPEN: finds or creates a file and opens it for a client's owner.
+//! <https://www.rfc-editor.org/rfc/rfc8881#section-18.16>,
+//! <https://www.rfc-editor.org/rfc/rfc7530#section-16.16>
+
+mod args;
+mod find;
+
+use std::sync::Arc;
+
+use dittofs_sdk::vfs::{OpenAccess, SetAttr};
+
+pub use self::args::{Args, Claim, How, NoDelegation, Opened, OwnerArg, Want};
+use self::find::Found;
+use super::io;
+use super::owner40::{self, Answer, Refused, Running};
+use crate::compound::{Cx, Operation};
+use crate::exports::{FileKey, Object};
+use crate::state::files::{OpenRequest, Owner, Role, Turn};
+use crate::status::Status;
+use crate::types::{ClientId, Minor};
+
+const CONFIRM: u32 = 2;
+const LOCKTYPE_POSIX: u32 = 4;
+
+impl Operation for Args {
+    type Ok = Answer<Opened>;
+    type Err = Refused;
+
+    async fn run(self, cx: &mut Cx) -> Result<Answer<Opened>, Refused> {
+        let client = io::client_of(cx, self.owner.client)?;
+        let owner = self.owner.owner(client, Role::Open);
+        if cx.minor() != Minor::V40 {
+            let result = self.open(cx, owner, true).await.map_err(Refused::from);
+            return Running::Unnumbered.finish(result, None);
+        }
+        let guard = owner40::lock(cx, &owner).await?;
+        let turn = match guard.turn(self.seqid) {
+            // An owner that never confirmed itself begins anew (RFC 7530 §16.18.5).
+            Err(Status::BadSeqid) if !guard.confirmed => Turn::Run,
+            turn => turn?,
+        };
+        if let Turn::Replay(cached) = turn {
+            if let Some(key) = cached.current {
+                enter(cx, &key)?;
+            }
+            return owner40::replay(cached);
+        }
+        let confirmed = guard.confirmed;
+        if !confirmed {
+            drop(cx.server.state.files.release_owner(&owner));
+        }
+        let running = Running::Numbered(guard, self.seqid);
+        let result = self.open(cx, owner, confirmed).await.map_err(Refused::from);
+        let current = match (&result, &cx.current) {
+            (Ok(_), Some(Object::Share(object))) => Some(object.key()),
+            _ => None,
+        };
+        running.finish(result, current)
+    }
+
+    fn reply_room(&self) -> usize {
+        // stateid, change_info4, flags, three words of attributes, delegation with its reason
+        16 + 20 + 4 + 16 + 8
+    }
+}
+
+impl OwnerArg {
+    /// The owner, as one of `client`.
+    pub fn owner(&self, client: ClientId, role: Role) -> Owner {
+        Owner {
+            client,
+            role,
+            // A copy: the name outlives the request's record.
+            name: Arc::from(&*self.name),
+        }
+    }
+}
+
+impl Args {
+    async fn open(self, cx: &mut Cx, owner: Owner, confirmed: bool) -> Result<Opened, Status> {
+        let (share, want) = self.share(cx.minor())?;
+        let found = find::find(cx, &self.claim, &self.how, share.access()).await?;
+        let limit = cx.server.settings().max_opens_per_client as usize;
+        let request = OpenRequest {
+            owner,
+            key: found.object.key(),
+            share,
+            file: Arc::clone(&found.file),
+            confirmed,
+            limit,
+        };
+        let opened = cx.server.state.files.open(io::caller(cx), request)?;
+        if found.truncate
+            && let Err(status) = truncate(cx, &found, share.access()).await
+        {
+            drop(cx.server.state.files.undo_open(opened));
+            return Err(status);
+        }
+        cx.set_current(Object::Share(found.object));
+        cx.current_stateid = Some(opened.stateid);
+        Ok(Opened {
+            stateid: opened.stateid,
+            change: found.change,
+            flags: LOCKTYPE_POSIX | if confirmed { 0 } else { CONFIRM },
+            attrs: found.attrs,
+            delegation: NoDelegation(want),
+        })
+    }
+}
+
+/// Cuts a file that was there before to size 0. Needs the right to write, whatever it is opened
+/// for, and nobody who denies writing.
+async fn truncate(cx: &Cx, found: &Found, access: OpenAccess) -> Result<(), Status> {
+    if access.writes() {
+        found.file.truncate(0).await?;
+        return Ok(());
+    }
+    let object = &found.object;
+    if cx
+        .server
+        .state
+        .files
+        .denies(&object.key(), OpenAccess::Write)
+    {
+        return Err(Status::ShareDenied);
+    }
+    let size = SetAttr {
+        size: Some(0),
+        ..SetAttr::default()
+    };
+    let fs = &object.share.fs;
+    fs.set_attr(&object.cred, &object.handle, &size).await?;
+    Ok(())
+}
+
+/// Makes the file of a repeated OPEN the current one, as the caller of now.
+fn enter(cx: &mut Cx, key: &FileKey) -> Result<(), Status> {
+    let current = cx.share_object(Status::Stale)?;
+    if current.share.id != key.share {
+        return Err(Status::Stale);
+    }
+    let object = current.sibling(key.handle);
+    cx.set_current(Object::Share(object));
+    Ok(())
+}
