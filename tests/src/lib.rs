@@ -3,6 +3,7 @@
 pub mod dittofs;
 pub mod ganesha;
 pub mod network;
+pub mod postgres;
 pub mod process;
 pub mod random;
 pub mod tree;

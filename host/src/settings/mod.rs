@@ -4,6 +4,8 @@
 //! and writes the database; when any of these fails, the old values are in force everywhere.
 
 mod schema;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
