@@ -1,6 +1,7 @@
-# A day's ordinary work on one mount. Variables: VERSION, CLIENT (this directory), PJDFSTEST, FSX.
+# A day's ordinary work on one mount. Variables: VERSION, CLIENT (this directory), STEP_LIMIT (seconds), PJDFSTEST,
+# FSX, SERVER_IS_ROOT (empty if not: then nobody's files are given away, and no devices made).
 . "$CLIENT/mount.sh"
-export MOUNT=/mnt/export
+export MOUNT=/run/export
 export PYTHONPATH="$CLIENT" PYTHONDONTWRITEBYTECODE=1
 
 step mount mount_export "$VERSION" "$MOUNT"
@@ -10,8 +11,8 @@ cd "$MOUNT" || exit 1
 for work in "$CLIENT"/day/*; do
     name=$(basename "$work")
     case $name in
-        *.sh) step "$name" timeout 100 sh -eu "$work" ;;
-        *.py) step "$name" timeout 100 python3 "$work" ;;
+        *.sh) step "$name" timeout "$STEP_LIMIT" sh -eu "$work" ;;
+        *.py) step "$name" timeout "$STEP_LIMIT" python3 "$work" ;;
     esac
 done
 

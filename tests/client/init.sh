@@ -1,7 +1,7 @@
 # PID 1 of the user-mode Linux. The harness puts the variables in front of it:
 # SCRATCH (host directory, writable), LINK (network commands), JOB (what to run), SERVER, PORT.
-# The root file system is the host's, read-only; everything written goes to tmpfs, SCRATCH or the mount.
-export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/run/home LC_ALL=C
+# The root file system is the host's, read-only; what is written goes to the tmpfs on /run, SCRATCH or the mount.
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/run/home TMPDIR=/run/tmp LC_ALL=C
 export SCRATCH SERVER PORT
 
 finish() {
@@ -20,10 +20,8 @@ prepare() {
     mkdir -p /dev/shm &&
     mount -t tmpfs tmpfs /dev/shm &&
     mount -t tmpfs tmpfs /run &&
-    mkdir -p /run/home /run/scratch /run/kernel/lib/modules &&
+    mkdir -p /run/home /run/tmp /run/scratch /run/kernel/lib/modules &&
     mount -t hostfs hostfs /run/scratch -o "$SCRATCH" &&
-    mount -t tmpfs tmpfs /mnt &&
-    mount -t tmpfs tmpfs /tmp &&
     eval "$LINK" &&
     ln -s "/usr/lib/uml/modules/$(uname -r)" "/run/kernel/lib/modules/$(uname -r)" &&
     modprobe -d /run/kernel nfsv4

@@ -24,11 +24,11 @@ step() {
     name=$1
     shift
     begin=$(uptime_centiseconds)
-    if "$@" > /tmp/step.out 2>&1; then result=ok; else result="FAILED ($?)"; fi
+    if "$@" > $TMPDIR/step.out 2>&1; then result=ok; else result="FAILED ($?)"; fi
     spent=$(( $(uptime_centiseconds) - begin ))
     printf 'step %-14s %s %d.%02d s\n' "$name" "$result" $((spent / 100)) $((spent % 100))
     if [ "$result" != ok ]; then
-        tail -c 6000 /tmp/step.out
+        tail -c 6000 $TMPDIR/step.out
         failures=$((failures + 1))
     fi
 }

@@ -59,6 +59,14 @@ impl Network {
         }
     }
 
+    /// How much longer everything may take than on the fast network.
+    pub fn patience(self) -> u32 {
+        match self {
+            Self::Tap => 1,
+            Self::Slirp => 4,
+        }
+    }
+
     pub(crate) fn kernel_argument(self) -> &'static str {
         match self {
             Self::Tap => "vec0:transport=tap,ifname=tap0,depth=64,gro=1",

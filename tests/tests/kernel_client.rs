@@ -13,7 +13,10 @@ use dittofs_tests::uml::Client;
 use dittofs_tests::{Dittofs, Network, tree};
 use tempfile::TempDir;
 
+/// For a whole machine; it takes about two minutes on two idle processors.
 const LIMIT: Duration = Duration::from_mins(4);
+/// For one step, in seconds.
+const STEP_LIMIT: u32 = 100;
 
 #[test]
 fn version_4_0_does_a_days_work() -> Result<()> {
@@ -109,7 +112,9 @@ impl Site {
         } else {
             ""
         };
+        let step_limit = (STEP_LIMIT * self.network.patience()).to_string();
         let mut all = vec![
+            ("STEP_LIMIT", step_limit.as_str()),
             ("CLIENT", directory.to_str().context("path")?),
             ("SERVER_IS_ROOT", as_root),
         ];
@@ -120,7 +125,7 @@ impl Site {
             job: &directory.join(job),
             scratch: self.scratch.path(),
             variables: &all,
-            limit: LIMIT,
+            limit: LIMIT * self.network.patience(),
         }
         .run();
         let log = self.server.log();

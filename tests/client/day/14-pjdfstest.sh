@@ -1,5 +1,5 @@
 # POSIX semantics. The silly rename of the client keeps a name for an unlinked open file, hence the one exception.
-cat > /tmp/pjdfstest.toml <<CONFIG
+cat > $TMPDIR/pjdfstest.toml <<CONFIG
 [features]
 posix_fallocate = {}
 [settings]
@@ -9,11 +9,11 @@ entries = [["nobody", "nogroup"], ["daemon", "daemon"]]
 CONFIG
 mkdir -m 755 pjdfstest
 status=0
-"$PJDFSTEST" -c /tmp/pjdfstest.toml -p "$MOUNT/pjdfstest" > /tmp/pjdfstest.out 2>&1 || status=$?
-grep '^Summary' /tmp/pjdfstest.out
-grep -A4 ' FAILED$' /tmp/pjdfstest.out || true
-passed=$(sed -n 's/^Summary.* \([0-9]*\) passed.*/\1/p' /tmp/pjdfstest.out)
+"$PJDFSTEST" -c $TMPDIR/pjdfstest.toml -p "$MOUNT/pjdfstest" > $TMPDIR/pjdfstest.out 2>&1 || status=$?
+grep '^Summary' $TMPDIR/pjdfstest.out
+grep -A4 ' FAILED$' $TMPDIR/pjdfstest.out || true
+passed=$(sed -n 's/^Summary.* \([0-9]*\) passed.*/\1/p' $TMPDIR/pjdfstest.out)
 [ "$passed" -gt 300 ]
-if grep ' FAILED$' /tmp/pjdfstest.out | grep -v '^unlink::open_file_not_freed '; then exit 1; fi
-[ "$status" -eq 0 ] || grep -q '^unlink::open_file_not_freed .*FAILED$' /tmp/pjdfstest.out
+if grep ' FAILED$' $TMPDIR/pjdfstest.out | grep -v '^unlink::open_file_not_freed '; then exit 1; fi
+[ "$status" -eq 0 ] || grep -q '^unlink::open_file_not_freed .*FAILED$' $TMPDIR/pjdfstest.out
 rm -rf pjdfstest
