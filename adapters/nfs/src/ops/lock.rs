@@ -1,21 +1,202 @@
-//! LOCK.
-//! <https://www.rfc-editor.org/rfc/rfc8881>
+//! LOCK: locks a range of bytes.
+//! <https://www.rfc-editor.org/rfc/rfc8881#section-18.10>,
+//! <https://www.rfc-editor.org/rfc/rfc7530#section-16.10>
 
+use super::io;
+use super::open::OwnerArg;
+use super::owner40::{self, Answer, Entered, Refused, Running};
 use crate::compound::{Cx, Operation};
+use crate::exports::FileKey;
+use crate::state::files::{Conflict, LockError, LockKind, LockRequest, Owner, Range, Role, Turn};
 use crate::status::Status;
-use crate::xdr::xdr_struct;
+use crate::types::{ClientId, Minor, OPAQUE_MAX, StateId};
+use crate::xdr::{BadXdr, Decode, Encode, Reader, Writer, xdr_struct};
 
 xdr_struct! {
     /// LOCK4args
     #[derive(Debug)]
-    pub struct Args {} => decode
+    pub struct Args {
+        /// For what.
+        pub kind: KindArg,
+        /// Whether the lock was held before the server's restart.
+        pub reclaim: bool,
+        /// First byte.
+        pub offset: u64,
+        /// Number of bytes; all ones for all that follow.
+        pub length: u64,
+        /// Who locks.
+        pub locker: Locker,
+    } => decode
 }
 
-impl Operation for Args {
-    type Ok = ();
-    type Err = Status;
+/// nfs_lock_type4. The kinds that wait (READW_LT, WRITEW_LT) are answered at once: the client asks
+/// again, as it must be ready to (RFC 8881 §18.10.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KindArg(pub LockKind);
 
-    async fn run(self, _cx: &mut Cx) -> Result<(), Status> {
-        Err(Status::Notsupp)
+/// locker4
+#[derive(Debug)]
+pub enum Locker {
+    /// open_to_lock_owner4: an owner without locks of this file.
+    First {
+        /// Number in the open owner's sequence (4.0).
+        open_seqid: u32,
+        /// The open that the locks are to belong to.
+        open: StateId,
+        /// Number in the lock owner's sequence (4.0).
+        lock_seqid: u32,
+        /// The lock owner.
+        owner: OwnerArg,
+    },
+    /// exist_lock_owner4: an owner with locks of this file.
+    More {
+        /// Its locks.
+        stateid: StateId,
+        /// Number in its sequence (4.0).
+        seqid: u32,
+    },
+}
+
+/// LOCK4denied: the lock that stands in the way.
+#[derive(Debug)]
+pub struct Denied(pub Conflict);
+
+impl Operation for Args {
+    type Ok = Answer<StateId>;
+    type Err = Refused;
+
+    async fn run(self, cx: &mut Cx) -> Result<Answer<StateId>, Refused> {
+        let (stateid, seqid) = match &self.locker {
+            Locker::First {
+                open, open_seqid, ..
+            } => (open, open_seqid),
+            Locker::More { stateid, seqid } => (stateid, seqid),
+        };
+        let stateid = io::actual(cx, *stateid)?;
+        match owner40::enter_by(cx, &stateid, *seqid).await? {
+            Entered::Replay(cached) => owner40::replay(cached),
+            Entered::Run(running) => {
+                let result = self.lock(cx, &stateid).await;
+                if let Ok(stateid) = &result {
+                    cx.current_stateid = Some(*stateid);
+                }
+                running.finish(result, None)
+            }
+        }
+    }
+
+    fn reply_room(&self) -> usize {
+        // LOCK4denied with the longest owner is larger than a stateid.
+        8 + 8 + 4 + 8 + 4 + OPAQUE_MAX
+    }
+}
+
+impl Args {
+    async fn lock(&self, cx: &Cx, stateid: &StateId) -> Result<StateId, Refused> {
+        let request = LockRequest {
+            range: Range::new(self.offset, self.length)?,
+            kind: self.kind.0,
+            limit: cx.server.settings().max_locks_per_client as usize,
+        };
+        let key = cx.share_object(Status::BadStateid)?.key();
+        if self.reclaim {
+            // There is no grace period to reclaim in (RFC 8881 §8.4.2.1).
+            return Err(Status::NoGrace.into());
+        }
+        match &self.locker {
+            Locker::First {
+                lock_seqid, owner, ..
+            } => {
+                let client = io::client_of(cx, owner.client)?;
+                let owner = owner.owner(client, Role::Lock);
+                let running = enter_as_locker(cx, &owner, *lock_seqid).await?;
+                let result = first(cx, stateid, &key, &owner, request);
+                running.note(&result, None);
+                result
+            }
+            Locker::More { .. } => {
+                let files = &cx.server.state.files;
+                let locked = files.lock_more(io::caller(cx), stateid, &key, request);
+                locked.map_err(Refused::from)
+            }
+        }
+    }
+}
+
+fn first(
+    cx: &Cx,
+    open: &StateId,
+    key: &FileKey,
+    owner: &Owner,
+    request: LockRequest,
+) -> Result<StateId, Refused> {
+    let files = &cx.server.state.files;
+    let locked = files.lock_first(io::caller(cx), open, key, owner, request);
+    locked.map_err(Refused::from)
+}
+
+/// The lock owner's own sequence. One without locks begins anew with whatever number it gives; one
+/// with locks of other files goes on. A repetition was recognised in the open owner's sequence.
+async fn enter_as_locker(cx: &Cx, owner: &Owner, seqid: u32) -> Result<Running, Status> {
+    if cx.minor() != Minor::V40 {
+        return Ok(Running::Unnumbered);
+    }
+    let guard = owner40::lock(cx, owner).await?;
+    let known = cx.server.state.files.has_owner(owner);
+    if known && !matches!(guard.turn(seqid), Ok(Turn::Run)) {
+        return Err(Status::BadSeqid);
+    }
+    Ok(Running::Numbered(guard, seqid))
+}
+
+impl From<LockError> for Refused {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::Denied(conflict) => Self::with_body(Status::Denied, &Denied(conflict)),
+            LockError::Status(status) => status.into(),
+        }
+    }
+}
+
+impl Decode for KindArg {
+    fn decode(reader: &mut Reader) -> Result<Self, BadXdr> {
+        match reader.read::<u32>()? {
+            1 | 3 => Ok(Self(LockKind::Read)),
+            2 | 4 => Ok(Self(LockKind::Write)),
+            _ => Err(BadXdr),
+        }
+    }
+}
+
+impl Decode for Locker {
+    fn decode(reader: &mut Reader) -> Result<Self, BadXdr> {
+        Ok(if reader.read()? {
+            Self::First {
+                open_seqid: reader.read()?,
+                open: reader.read()?,
+                lock_seqid: reader.read()?,
+                owner: reader.read()?,
+            }
+        } else {
+            Self::More {
+                stateid: reader.read()?,
+                seqid: reader.read()?,
+            }
+        })
+    }
+}
+
+impl Encode for Denied {
+    fn encode(&self, writer: &mut Writer) {
+        let Self(Conflict { range, kind, owner }) = self;
+        let ClientId(client) = owner.client;
+        writer.write(&range.offset());
+        writer.write(&range.length());
+        writer.write(match kind {
+            LockKind::Read => &1_u32,
+            LockKind::Write => &2_u32,
+        });
+        writer.write(&client);
+        writer.opaque(&owner.name);
     }
 }

@@ -129,15 +129,20 @@ impl Running {
         result: Result<T, Refused>,
         current: Option<FileKey>,
     ) -> Result<Answer<T>, Refused> {
-        if let Self::Numbered(mut guard, seqid) = self {
-            guard.finish(seqid, cached(&result, current));
-        }
+        self.note(&result, current);
         result.map(Answer::New)
+    }
+
+    /// Keeps the result for a repetition.
+    pub fn note<T: Encode>(self, result: &Result<T, Refused>, current: Option<FileKey>) {
+        if let Self::Numbered(mut guard, seqid) = self {
+            guard.finish(seqid, cached(result, current));
+        }
     }
 }
 
 /// A result as it is kept.
-pub fn cached<T: Encode>(result: &Result<T, Refused>, current: Option<FileKey>) -> Cached {
+fn cached<T: Encode>(result: &Result<T, Refused>, current: Option<FileKey>) -> Cached {
     match result {
         Ok(body) => Cached {
             status: Status::Ok,
