@@ -26,6 +26,8 @@ fn module<A: Adapter>() -> AdapterModuleRef {
         defaults: shell::defaults::<A>,
         check: shell::check::<A>,
         start: shell::start::<A>,
+        #[cfg(sdk_next_minor)]
+        addition: shell::addition,
     }
     .leak_into_prefix()
 }

@@ -100,6 +100,12 @@ impl Plugin {
         Err(errors.into_iter().map(FieldError::from).collect())
     }
 
+    /// What only a library of the next minor version has.
+    #[cfg(sdk_next_minor)]
+    pub fn addition(&self) -> Option<String> {
+        self.module.addition().map(|addition| addition().into())
+    }
+
     /// Starts an instance with complete settings. Dropping the future before its end undoes it.
     pub async fn start(
         &self,
@@ -176,10 +182,9 @@ fn check_layout(header: &LibHeader, manifest: &Manifest) -> Result<(), String> {
         (theirs, ours)
     };
     check_layout_compatibility(older, newer).map_err(|error| {
-        rebuild(&format!(
-            "its border differs ({})",
-            one_line(&error.to_string())
-        ))
+        // Pages of types, for whoever changed the SDK.
+        tracing::debug!(adapter = manifest.name, %error, "layouts differ");
+        rebuild("its border differs")
     })
 }
 

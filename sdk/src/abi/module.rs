@@ -24,6 +24,10 @@ pub(super) struct AdapterModule {
     pub(super) check: extern "C" fn(RStr<'_>) -> RVec<WireFieldError>,
     #[sabi(last_prefix_field)]
     pub(super) start: extern "C" fn(HostObject, RStr<'_>, ROption<WireState>) -> Starting,
+    /// Stands for what a next minor version adds; an older library has none of it.
+    #[cfg(sdk_next_minor)]
+    #[sabi(missing_field(option))]
+    pub(super) addition: extern "C" fn() -> RString,
 }
 
 pub(super) type Starting = FfiFuture<RResult<InstanceObject, WireError>>;

@@ -39,6 +39,11 @@ pub(super) extern "C" fn defaults<A: Adapter>() -> RResult<RString, WireError> {
     text(settings::defaults::<A::Settings>)
 }
 
+#[cfg(sdk_next_minor)]
+pub(super) extern "C" fn addition() -> RString {
+    "added".into()
+}
+
 fn text(value: impl FnOnce() -> Result<Value, Error>) -> RResult<RString, WireError> {
     result_out(guard(
         || value().map(|value| value.to_string()),
@@ -157,19 +162,20 @@ impl<A: Adapter> Shell<A> {
             .name(format!("{}-stop", A::INFO.name))
             .spawn(move || {
                 log::adopt_thread(&Arc::downgrade(&link));
-                let stop = async move {
-                    let adapter = adapter.write().await.take();
-                    if let Some(adapter) = adapter {
-                        adapter.stop().await;
+                let stop = engine.handle.spawn(async move {
+                    let stop = async {
+                        // The lock is let go, so that calls that come now find it stopped.
+                        let adapter = adapter.write().await.take();
+                        if let Some(adapter) = adapter {
+                            adapter.stop().await;
+                        }
+                    };
+                    if timeout(STOPPING, stop).await.is_err() {
+                        tracing::warn!("not stopped after {} s; cancelled", STOPPING.as_secs());
                     }
-                };
-                // A timer can be made only on the runtime.
-                let stop = engine
-                    .handle
-                    .spawn(async move { timeout(STOPPING, stop).await });
-                if let Ok(Err(_elapsed)) = engine.handle.block_on(join(stop)) {
-                    tracing::warn!("not stopped after {} s; cancelled", STOPPING.as_secs());
-                }
+                });
+                // Its panic has been reported by the hook.
+                let _ = engine.handle.block_on(join(stop));
                 engine.end();
                 let _ = done.send(());
             });
@@ -231,19 +237,20 @@ impl<A: Adapter> WireInstance for Quiet<Shell<A>> {
         let deadline = Duration::from_millis(deadline_ms);
         let begin = || {
             let adapter = Arc::clone(&self.adapter);
-            let drain = async move {
-                if let Some(adapter) = &*adapter.read().await {
-                    adapter.drain(deadline).await;
-                }
-            };
-            // A timer can be made only on the runtime.
-            self.handle
-                .spawn(async move { timeout(deadline, drain).await })
+            self.handle.spawn(async move {
+                let drain = async {
+                    if let Some(adapter) = &*adapter.read().await {
+                        adapter.drain(deadline).await;
+                    }
+                };
+                // Lateness does not change what is next.
+                let _ = timeout(deadline, drain).await;
+            })
         };
         let begun = guard(|| Some(begin()), |_| None);
         let drained = async move {
             if let Some(begun) = begun {
-                // Neither a panic, which the hook has reported, nor lateness changes what is next.
+                // Its panic has been reported by the hook.
                 let _ = join(begun).await;
             }
         };

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
-use dittofs_sdk::bytes::Bytes;
-use dittofs_sdk::host::{BoxFuture, HostServices, Instance, Plugin};
-use dittofs_sdk::metrics::{Cell, Family, FamilySpec};
-use dittofs_sdk::serde_json::{Value, json};
-use dittofs_sdk::tracing::Level;
-use dittofs_sdk::{Error, KvError, Shares};
 use parking_lot::{Condvar, Mutex};
+
+use super::sdk::bytes::Bytes;
+use super::sdk::host::{BoxFuture, HostServices, Instance, Plugin};
+use super::sdk::metrics::{Cell, Family, FamilySpec};
+use super::sdk::serde_json::Value;
+use super::sdk::tracing::Level;
+use super::sdk::{Error, KvError, Shares};
 
 #[derive(Default)]
 pub(crate) struct TestHost {
@@ -69,11 +70,6 @@ pub(crate) fn settings(plugin: &Plugin, changes: Value) -> Value {
         settings[field] = value.clone();
     }
     settings
-}
-
-/// Nothing but the defaults.
-pub(crate) fn defaults() -> Value {
-    json!({})
 }
 
 impl HostServices for TestHost {

@@ -24,8 +24,8 @@ pub(crate) fn probe() -> Plugin {
 
 /// A changed copy of the hello adapter, in a directory of its own.
 pub(crate) struct Copy {
-    pub(crate) dir: TempDir,
     pub(crate) path: PathBuf,
+    _dir: TempDir,
 }
 
 impl Copy {
@@ -35,7 +35,7 @@ impl Copy {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("libcopy_adapter.so");
         fs::write(&path, content).unwrap();
-        Self { dir, path }
+        Self { path, _dir: dir }
     }
 
     /// Loads it, which must fail in one line that names the file.
@@ -57,17 +57,19 @@ pub(crate) fn refusal(path: &Path) -> String {
     line
 }
 
-/// Puts `new` over the only place where `old`, of the same length, is.
+/// Puts `new` over `old`, of the same length, wherever that is.
 pub(crate) fn replace(content: &mut [u8], old: &[u8], new: &[u8]) {
     assert_eq!(old.len(), new.len());
-    let places: Vec<usize> = content
-        .windows(old.len())
-        .enumerate()
-        .filter(|(_, window)| *window == old)
-        .map(|(at, _)| at)
+    let places: Vec<usize> = (0..content.len() - old.len())
+        .filter(|&at| content[at..].starts_with(old))
         .collect();
-    let &[at] = places.as_slice() else {
-        panic!("{old:?} is at {places:?}")
-    };
-    content[at..at + old.len()].copy_from_slice(new);
+    assert!(!places.is_empty(), "{old:?} is not there");
+    for at in places {
+        content[at..at + old.len()].copy_from_slice(new);
+    }
+}
+
+/// Makes a function that the library needs one that nobody has.
+pub(crate) fn miss_a_symbol(content: &mut [u8]) {
+    replace(content, b"\0epoll_create1\0", b"\0epoll_createX\0");
 }

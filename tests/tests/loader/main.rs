@@ -1,6 +1,9 @@
 //! Loading real libraries, good and bad, and running what is in them.
 
-mod host;
 mod libraries;
 mod lifecycle;
+mod loader;
+mod next;
+mod skew;
+mod this;
 mod traps;
