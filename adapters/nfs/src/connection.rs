@@ -175,6 +175,7 @@ impl Service {
 
     /// Answers what needs no COMPOUND at once, else returns the COMPOUND to run.
     fn answer(&mut self, record: Bytes, open: &mut bool) -> Option<Compound> {
+        let size = record.len();
         let Ok(Header { xid, body }) = Header::decode(record) else {
             tracing::warn!(peer = %self.connection.peer, "closing: not an RPC call");
             *open = false;
@@ -201,6 +202,7 @@ impl Service {
             peer: self.connection.peer,
             auth: body.auth,
             xid,
+            size,
             digest,
         };
         let reply = begin_reply(Buffer::with_capacity(512), xid);

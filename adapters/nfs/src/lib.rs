@@ -20,6 +20,7 @@
 pub mod attr;
 pub mod compound;
 pub mod connection;
+pub mod entropy;
 pub mod exports;
 pub mod identity;
 pub mod metrics;

@@ -7,6 +7,7 @@ use dittofs_sdk::FieldError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::state::Limits;
 use crate::table::ROWS;
 use crate::types::Minor;
 
@@ -155,6 +156,15 @@ impl Settings {
     /// How long one record may take to arrive.
     pub fn record_timeout(&self) -> Duration {
         Duration::from_secs(self.record_timeout.into())
+    }
+
+    /// What clients may have.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            lease: self.lease(),
+            clients: self.max_clients as usize,
+            sessions_per_client: self.v4_max_sessions_per_client as usize,
+        }
     }
 
     /// The lease.

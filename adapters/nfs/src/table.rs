@@ -221,6 +221,16 @@ impl Op {
         matches!(self, Self::Malformed(_) | Self::Illegal)
     }
 
+    /// The status of an operation that can't be run at all.
+    pub fn refusal(&self) -> Option<Status> {
+        match self {
+            Self::NotInMinor(_) => Some(Status::Notsupp),
+            Self::Malformed(_) => Some(Status::Badxdr),
+            Self::Illegal => Some(Status::OpIllegal),
+            _ => None,
+        }
+    }
+
     /// Whether its row has all of `flags`.
     pub fn has(&self, flags: Flags) -> bool {
         self.row().is_some_and(|row| row.flags.contains(flags))

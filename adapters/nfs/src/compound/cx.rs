@@ -77,6 +77,8 @@ pub struct Cx {
     pub reply: Writer,
     /// How many bytes the whole COMPOUND result may have.
     pub reply_limit: usize,
+    /// Whether the operation that runs is the last of its COMPOUND.
+    pub is_last: bool,
 }
 
 impl Cx {

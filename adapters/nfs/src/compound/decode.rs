@@ -23,15 +23,12 @@ pub struct Request {
     pub announced: usize,
     /// The operations, up to the first that can't be read.
     pub ops: Vec<Op>,
-    /// Size of the arguments in bytes.
-    pub size: usize,
 }
 
 impl Request {
     /// Reads the arguments. Only tag, minor version and the count must be sound for there to be a
     /// reply; a bad operation fails when its turn comes.
     pub fn decode(args: Bytes) -> Result<Self, BadXdr> {
-        let size = args.len();
         let mut reader = Reader::new(args);
         let tag = reader.opaque(usize::MAX)?;
         let number: u32 = reader.read()?;
@@ -55,7 +52,6 @@ impl Request {
             minor: number,
             announced,
             ops,
-            size,
         })
     }
 }

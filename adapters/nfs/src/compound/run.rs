@@ -9,7 +9,7 @@ use dittofs_sdk::vfs::Buffer;
 use super::{Cx, Mode, Plan, Request};
 use crate::rpc::Call;
 use crate::server::Server;
-use crate::state::{Begun, RequestInfo};
+use crate::state::Begun;
 use crate::status::Status;
 use crate::table::{Flags, Op};
 use crate::types::Minor;
@@ -24,11 +24,6 @@ pub async fn serve(server: Arc<Server>, call: Call, request: Request, reply: Buf
         return finish_without_results(reply, &request, Status::MinorVersMismatch);
     };
     let start = reply.len();
-    let info = RequestInfo {
-        size: request.size,
-        announced: request.announced,
-        digest: call.digest,
-    };
     let tag = request.tag.clone();
     let mut cx = Cx {
         server,
@@ -41,6 +36,7 @@ pub async fn serve(server: Arc<Server>, call: Call, request: Request, reply: Buf
         saved_stateid: None,
         reply: Writer::new(reply),
         reply_limit: usize::MAX,
+        is_last: false,
     };
     let results = Results::begin(&mut cx, &tag);
     match Plan::new(minor, request.ops) {
@@ -64,7 +60,9 @@ pub async fn serve(server: Arc<Server>, call: Call, request: Request, reply: Buf
             refuse(&mut cx, &op, status);
             results.finish(&mut cx, status, 1);
         }
-        Plan::Sequenced(args, ops) => return sequenced(cx, results, &info, args, ops, start).await,
+        Plan::Sequenced(args, ops) => {
+            return sequenced(cx, results, request.announced, args, ops, start).await;
+        }
     }
     cx.reply.into_buffer()
 }
@@ -73,12 +71,12 @@ pub async fn serve(server: Arc<Server>, call: Call, request: Request, reply: Buf
 async fn sequenced(
     mut cx: Cx,
     results: Results,
-    info: &RequestInfo,
+    announced: usize,
     args: crate::ops::sequence::Args,
     ops: Vec<Op>,
     start: usize,
 ) -> Buffer {
-    let begun = crate::ops::sequence::begin(&mut cx, info, &args);
+    let begun = crate::ops::sequence::begin(&cx, announced, &args);
     let (slot, ok) = match begun {
         Err(status) => {
             refuse(&mut cx, &Op::Sequence(args), status);
@@ -96,8 +94,9 @@ async fn sequenced(
             succeed(&mut cx, &Op::Sequence(args), &ok);
             let (status, count) = match ops.first() {
                 Some(next) => {
-                    refuse(&mut cx, next, Status::RetryUncachedRep);
-                    (Status::RetryUncachedRep, 2)
+                    let status = next.refusal().unwrap_or(Status::RetryUncachedRep);
+                    refuse(&mut cx, next, status);
+                    (status, 2)
                 }
                 None => (Status::Ok, 1),
             };
@@ -121,8 +120,10 @@ async fn sequenced(
 /// `before` included.
 async fn run_ops(cx: &mut Cx, ops: Vec<Op>, before: u32) -> (Status, u32) {
     let mut count = before;
-    for op in ops {
+    let mut ops = ops.into_iter();
+    while let Some(op) = ops.next() {
         count += 1;
+        cx.is_last = ops.len() == 0;
         let number = op.result_number();
         let start = cx.reply.position();
         let status = match refusal(cx, &op) {

@@ -2,10 +2,13 @@
 //! <https://www.rfc-editor.org/rfc/rfc8881#section-18.46>
 
 use crate::compound::{Cx, Operation};
-use crate::state::{Begun, RequestInfo};
+use crate::state::{Begun, Principal, RequestInfo};
 use crate::status::Status;
 use crate::types::SessionId;
 use crate::xdr::xdr_struct;
+
+/// Number of the operation.
+pub const NUMBER: u32 = 53;
 
 xdr_struct! {
     /// SEQUENCE4args
@@ -26,7 +29,7 @@ xdr_struct! {
 
 xdr_struct! {
     /// SEQUENCE4resok
-    #[derive(Debug, Clone, Copy)]
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct Ok {
         /// The session.
         pub session: SessionId,
@@ -43,9 +46,20 @@ xdr_struct! {
     } => encode
 }
 
-/// Decides about the request before any of its operations runs.
-pub fn begin(_cx: &mut Cx, _info: &RequestInfo, _args: &Args) -> Result<Begun, Status> {
-    Err(Status::Badsession)
+/// Decides about a request with `announced` operations before any of them runs.
+pub fn begin(cx: &Cx, announced: usize, args: &Args) -> Result<Begun, Status> {
+    let info = RequestInfo {
+        size: cx.call.size,
+        announced,
+        digest: cx.call.digest,
+        principal: Principal::from(&cx.call.auth),
+        connection: cx.call.connection.id,
+    };
+    let wanted = cx.server.settings().v4_max_session_slots;
+    cx.server
+        .state
+        .session(args.session)?
+        .begin(&info, args, wanted, cx.now)
 }
 
 impl Operation for Args {

@@ -52,12 +52,18 @@ impl Auth {
 }
 
 fn sys(mut reader: Reader) -> Result<Cred, BadXdr> {
+    let cred = authsys_parms(&mut reader)?;
+    reader.finish()?;
+    Ok(cred)
+}
+
+/// authsys_parms, which also stand within arguments.
+pub fn authsys_parms(reader: &mut Reader) -> Result<Cred, BadXdr> {
     let _stamp: u32 = reader.read()?;
     reader.opaque(MACHINE_MAX)?;
     let uid = reader.read()?;
     let gid = reader.read()?;
     let groups: Vec<u32> = reader.array(GROUPS_MAX)?;
-    reader.finish()?;
     Ok(Cred {
         uid,
         gid,

@@ -8,7 +8,7 @@ mod record;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-pub use auth::{Auth, AuthError};
+pub use auth::{Auth, AuthError, authsys_parms};
 pub use message::{Body, Header, Procedure, Rejection, begin_reply, reject};
 pub use record::{Oversized, Records};
 
@@ -25,6 +25,8 @@ pub struct Call {
     pub auth: Auth,
     /// Transaction id.
     pub xid: u32,
+    /// Size of the whole call in bytes, without record marks.
+    pub size: usize,
     /// Tells a retry from another request in the same slot (RFC 8881 §2.10.6.1.3.1).
     pub digest: u64,
 }

@@ -1,10 +1,14 @@
 //! All clients: who is known, under which number.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use super::client::Client;
+use parking_lot::Mutex;
+
+use super::client::{Client, Lease};
 use super::shards::Shards;
+use super::{v40, v41};
 use crate::status::Status;
 use crate::types::ClientId;
 
@@ -12,7 +16,13 @@ use crate::types::ClientId;
 pub struct Clients {
     boot: u32,
     epoch: Instant,
+    last: AtomicU32,
     confirmed: Shards<ClientId, Arc<Client>>,
+    /// What only the operations on clients themselves need; taken before any other lock.
+    pub(super) v40: Mutex<v40::Registry>,
+    pub(super) v41: Mutex<v41::Registry>,
+    /// Forgotten clients that requests under way may still give state to.
+    pub(super) forgotten: Mutex<Vec<Arc<Client>>>,
 }
 
 impl Clients {
@@ -20,7 +30,11 @@ impl Clients {
         Self {
             boot,
             epoch: now,
+            last: AtomicU32::new(0),
             confirmed: Shards::new(),
+            v40: Mutex::default(),
+            v41: Mutex::default(),
+            forgotten: Mutex::default(),
         }
     }
 
@@ -30,15 +44,42 @@ impl Clients {
     }
 
     /// The 4.0 client that an operation names; using it renews its lease (RFC 7530 §9.5).
+    /// What was forgotten since this start is NFS4ERR_EXPIRED, all else NFS4ERR_STALE_CLIENTID.
     pub fn v40(&self, id: ClientId, now: Instant, lease: Duration) -> Result<Arc<Client>, Status> {
-        let client = self
-            .find(id)
-            .filter(|client| client.is_v40())
-            .ok_or(Status::StaleClientid)?;
+        let Some(client) = self.find(id).filter(|client| client.is_v40()) else {
+            return Err(Status::StaleClientid);
+        };
         if client.silence(now) > lease {
             return Err(Status::Expired);
         }
         client.renew(now);
         Ok(client)
+    }
+
+    /// All confirmed clients.
+    pub fn all(&self) -> Vec<Arc<Client>> {
+        self.confirmed.values()
+    }
+
+    /// A number that no client had before: the start's number, then a count.
+    pub(super) fn next_id(&self) -> ClientId {
+        let count = self.last.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        ClientId(u64::from(self.boot) << 32 | u64::from(count))
+    }
+
+    pub(super) fn lease(&self, now: Instant) -> Lease {
+        Lease::new(self.epoch, now)
+    }
+
+    pub(super) fn insert(&self, client: &Arc<Client>) {
+        self.confirmed.insert(client.id, Arc::clone(client));
+    }
+
+    pub(super) fn remove(&self, id: ClientId) {
+        self.confirmed.remove(&id);
+    }
+
+    pub(super) fn confirmed_count(&self) -> usize {
+        self.confirmed.len()
     }
 }

@@ -1,0 +1,313 @@
+//! Sessions: what SEQUENCE finds, and the slots that it takes.
+//! <https://www.rfc-editor.org/rfc/rfc8881#section-2.10>
+//!
+//! No lock of a session is shared by two slots on the way of a request, except when a
+//! connection is new to the session.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+use super::client::{Client, Principal};
+use super::slot::{Kept, Slot, Turn};
+use crate::ops::sequence;
+use crate::status::Status;
+use crate::types::SessionId;
+use crate::xdr::Writer;
+
+/// Connections that a session remembers. Forgetting one costs its client a SEQUENCE before
+/// DESTROY_SESSION.
+const CONNECTIONS: usize = 256;
+
+/// Size of an accepted reply's RPC header. The channel's limits include it (RFC 8881 §18.36.3),
+/// results are counted without.
+const REPLY_HEADER: u32 = 24;
+
+/// Limits of the fore channel, as negotiated. Sizes are in bytes with RPC headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fore {
+    /// Largest request.
+    pub request: u32,
+    /// Largest reply.
+    pub response: u32,
+    /// Largest reply that is kept for a retry.
+    pub cached: u32,
+    /// Most operations in one COMPOUND.
+    pub operations: u32,
+    /// Number of slots.
+    pub slots: u32,
+}
+
+/// Where and as whom callbacks of a session are to be sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Backchannel {
+    /// The client's callback program.
+    pub program: u32,
+    /// The credential that the client wants to see, of those that it offered.
+    pub credential: Option<CallbackCred>,
+}
+
+/// A credential that the client accepts on callbacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallbackCred {
+    /// AUTH_NONE.
+    Nobody,
+    /// AUTH_SYS.
+    Sys(dittofs_sdk::vfs::Cred),
+}
+
+/// One session.
+pub struct Session {
+    /// Its name.
+    pub id: SessionId,
+    /// Whose it is.
+    pub client: Arc<Client>,
+    /// Limits of requests and replies.
+    pub fore: Fore,
+    backchannel: Mutex<Backchannel>,
+    slots: Box<[Mutex<Place>]>,
+    connections: Mutex<VecDeque<u64>>,
+}
+
+/// A slot, and the connection that used it last.
+#[derive(Debug, Default)]
+struct Place {
+    slot: Slot,
+    connection: u64,
+}
+
+/// What SEQUENCE must know of the request around it.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestInfo {
+    /// Size of the whole call in bytes, RPC header included.
+    pub size: usize,
+    /// Number of operations.
+    pub announced: usize,
+    /// Tells a retry from another request.
+    pub digest: u64,
+    /// Who calls.
+    pub principal: Principal,
+    /// Number of the connection.
+    pub connection: u64,
+}
+
+/// What SEQUENCE found.
+#[derive(Debug)]
+pub enum Begun {
+    /// A new request: run it, and finish the slot with its reply.
+    New(SlotGuard, InSession, sequence::Ok),
+    /// A retry: the encoded COMPOUND4res of the first time.
+    Replay(Arc<[u8]>),
+    /// A retry of a request whose reply was not kept.
+    Uncached(sequence::Ok),
+}
+
+/// A session in use by one request.
+#[derive(Debug)]
+pub struct InSession {
+    /// The session's client.
+    pub client: Arc<Client>,
+    /// The session.
+    pub session: Arc<Session>,
+    /// How large the encoded COMPOUND result may become, in bytes.
+    pub reply_limit: usize,
+    /// Whether that limit is the cache's rather than the channel's.
+    pub limited_by_cache: bool,
+}
+
+/// A slot in use. Dropped without [`finish`](Self::finish) it keeps NFS4ERR_SERVERFAULT as its
+/// reply, so that the operations are never run twice.
+#[derive(Debug)]
+pub struct SlotGuard {
+    session: Arc<Session>,
+    ok: sequence::Ok,
+    cache: bool,
+    finished: bool,
+}
+
+impl Session {
+    pub(super) fn new(
+        id: SessionId,
+        client: Arc<Client>,
+        fore: Fore,
+        backchannel: Backchannel,
+        connection: u64,
+    ) -> Self {
+        Self {
+            id,
+            client,
+            fore,
+            backchannel: Mutex::new(backchannel),
+            slots: (0..fore.slots.max(1)).map(|_| Mutex::default()).collect(),
+            connections: Mutex::new(VecDeque::from([connection])),
+        }
+    }
+
+    /// Takes the slot for a request, or finds that it was run already. A refusal changes nothing
+    /// (RFC 8881 §18.46.3). `wanted` is the number of slots that the server would like to
+    /// see used.
+    pub fn begin(
+        self: Arc<Self>,
+        info: &RequestInfo,
+        args: &sequence::Args,
+        wanted: u32,
+        now: Instant,
+    ) -> Result<Begun, Status> {
+        if info.announced > self.fore.operations as usize {
+            return Err(Status::TooManyOps);
+        }
+        if info.size > self.fore.request as usize {
+            return Err(Status::ReqTooBig);
+        }
+        let place = self.slots.get(args.slot as usize).ok_or(Status::Badslot)?;
+        if args.highest_slot as usize >= self.slots.len() {
+            return Err(Status::BadHighSlot);
+        }
+        let turn = {
+            let mut place = place.lock();
+            let turn = place.slot.begin(args.sequence, info.request_digest())?;
+            if place.connection != info.connection {
+                place.connection = info.connection;
+                self.associate(info.connection);
+            }
+            turn
+        };
+        self.client.renew(now);
+        match turn {
+            Turn::Retry(Kept::Whole(reply)) => Ok(Begun::Replay(reply)),
+            Turn::Retry(Kept::Sequence(ok)) => Ok(Begun::Uncached(ok)),
+            Turn::Execute => {
+                let highest_slot = self.slots.len() as u32 - 1;
+                let ok = sequence::Ok {
+                    session: self.id,
+                    sequence: args.sequence,
+                    slot: args.slot,
+                    highest_slot,
+                    target_highest_slot: highest_slot.min(wanted.saturating_sub(1)),
+                    // Nothing is revoked without its client being forgotten, and there is nothing
+                    // to call back for: no bit of RFC 8881 §18.46.3 is ever true.
+                    status_flags: 0,
+                };
+                Ok(self.execute(args.cache_this, ok))
+            }
+        }
+    }
+
+    fn execute(self: Arc<Self>, cache: bool, ok: sequence::Ok) -> Begun {
+        let limited_by_cache = cache && self.fore.cached < self.fore.response;
+        let limit = if limited_by_cache {
+            self.fore.cached
+        } else {
+            self.fore.response
+        };
+        let in_session = InSession {
+            client: Arc::clone(&self.client),
+            session: Arc::clone(&self),
+            reply_limit: limit.saturating_sub(REPLY_HEADER) as usize,
+            limited_by_cache,
+        };
+        let guard = SlotGuard {
+            session: self,
+            ok,
+            cache,
+            finished: false,
+        };
+        Begun::New(guard, in_session, ok)
+    }
+
+    /// Makes a connection one of the session's fore channel.
+    pub fn associate(&self, connection: u64) {
+        let mut connections = self.connections.lock();
+        if connections.contains(&connection) {
+            return;
+        }
+        if connections.len() >= CONNECTIONS {
+            connections.pop_front();
+        }
+        connections.push_back(connection);
+    }
+
+    /// Whether a connection is one of the session's.
+    pub fn is_associated(&self, connection: u64) -> bool {
+        self.connections.lock().contains(&connection)
+    }
+
+    /// Where callbacks are to be sent.
+    pub fn backchannel(&self) -> Backchannel {
+        self.backchannel.lock().clone()
+    }
+
+    /// Sends callbacks elsewhere from now on.
+    pub fn set_backchannel(&self, backchannel: Backchannel) {
+        *self.backchannel.lock() = backchannel;
+    }
+
+    /// Whether any request is being executed.
+    pub(super) fn is_busy(&self) -> bool {
+        self.slots.iter().any(|place| place.lock().slot.is_busy())
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("id", &self.id)
+            .field("client", &self.client.id)
+            .field("fore", &self.fore)
+            .finish_non_exhaustive()
+    }
+}
+
+impl RequestInfo {
+    /// A retry by another user is a false one (RFC 8881 §2.10.6.1.3.1).
+    fn request_digest(&self) -> u64 {
+        let user = match self.principal {
+            Principal::Nobody => 0,
+            Principal::Sys(uid) => u64::from(uid) + 1,
+        };
+        self.digest.rotate_left(32) ^ user
+    }
+}
+
+impl SlotGuard {
+    /// Keeps the encoded COMPOUND4res, as far as it is to be kept, and frees the slot.
+    pub fn finish(mut self, reply: &[u8]) {
+        let limit = self.session.fore.cached.saturating_sub(REPLY_HEADER) as usize;
+        let kept = if self.cache && reply.len() <= limit {
+            Kept::Whole(Arc::from(reply))
+        } else {
+            Kept::Sequence(self.ok)
+        };
+        self.end(kept);
+    }
+
+    fn end(&mut self, kept: Kept) {
+        self.finished = true;
+        if let Some(place) = self.session.slots.get(self.ok.slot as usize) {
+            place.lock().slot.finish(kept);
+        }
+    }
+}
+
+impl Drop for SlotGuard {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.end(Kept::Whole(Arc::from(server_fault().as_slice())));
+        }
+    }
+}
+
+/// COMPOUND4res of a request that was begun and has no result: status, empty tag, the one
+/// result of SEQUENCE.
+fn server_fault() -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.write(&Status::Serverfault);
+    writer.opaque(&[]);
+    writer.write(&1_u32);
+    writer.write(&sequence::NUMBER);
+    writer.write(&Status::Serverfault);
+    writer.as_slice().to_vec()
+}

@@ -1,0 +1,415 @@
+//! How 4.1 clients come and go.
+//! <https://www.rfc-editor.org/rfc/rfc8881#section-18.35.4>,
+//! <https://www.rfc-editor.org/rfc/rfc8881#section-18.36.4>
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use dittofs_sdk::vfs::File;
+
+use super::client::{Client, Principal};
+use super::session::{Backchannel, Fore, Session};
+use super::{Limits, State};
+use crate::ops::create_session;
+use crate::status::Status;
+use crate::types::{ClientId, Minor, SessionId, Verifier};
+
+/// What EXCHANGE_ID says of the client.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    /// What the client calls itself.
+    pub owner: Bytes,
+    /// Which incarnation it is.
+    pub verifier: Verifier,
+    /// Who calls.
+    pub principal: Principal,
+    /// Whether it wants to change a confirmed record.
+    pub update: bool,
+}
+
+/// What EXCHANGE_ID found or made.
+pub struct Exchanged {
+    /// The client's number.
+    pub id: ClientId,
+    /// The number that the first CREATE_SESSION has to have.
+    pub sequence: u32,
+    /// Whether the client is confirmed.
+    pub confirmed: bool,
+    /// To close.
+    pub files: Vec<Arc<dyn File>>,
+}
+
+/// What CREATE_SESSION asks for, after its arguments were understood.
+pub struct Creation {
+    /// The client.
+    pub client: ClientId,
+    /// Number of this CREATE_SESSION among the client's.
+    pub sequence: u32,
+    /// Who calls.
+    pub principal: Principal,
+    /// Number of the connection.
+    pub connection: u64,
+    /// Name of the new session, unpredictable.
+    pub id: SessionId,
+    /// The session's properties, or why they are refused. A refusal is kept for retries just as a
+    /// success is.
+    pub session: Result<(Fore, Backchannel, create_session::Ok), Status>,
+}
+
+/// What CREATE_SESSION did.
+pub struct Created {
+    /// Its result, perhaps that of an earlier one with the same number.
+    pub result: Result<create_session::Ok, Status>,
+    /// To close.
+    pub files: Vec<Arc<dyn File>>,
+}
+
+/// The records by owner.
+#[derive(Default)]
+pub(super) struct Registry {
+    owners: HashMap<Bytes, Owner>,
+    pending: HashMap<ClientId, Bytes>,
+}
+
+#[derive(Default)]
+struct Owner {
+    confirmed: Option<Confirmed>,
+    pending: Option<Pending>,
+}
+
+struct Confirmed {
+    client: Arc<Client>,
+    creations: Creations,
+}
+
+/// Waits for its first CREATE_SESSION.
+struct Pending {
+    id: ClientId,
+    verifier: Verifier,
+    principal: Principal,
+    since: Instant,
+    creations: Creations,
+}
+
+/// The one slot for CREATE_SESSION that a client has (RFC 8881 §18.36.4).
+struct Creations {
+    sequence: u32,
+    result: Result<create_session::Ok, Status>,
+}
+
+impl Creations {
+    /// The number of a client's first CREATE_SESSION.
+    const FIRST: u32 = 1;
+
+    fn new() -> Self {
+        Self {
+            sequence: Self::FIRST.wrapping_sub(1),
+            result: Err(Status::SeqMisordered),
+        }
+    }
+}
+
+impl State {
+    /// EXCHANGE_ID. The numbers are those of the RFC's list of cases.
+    pub fn exchange_id(
+        &self,
+        exchange: Exchange,
+        now: Instant,
+        limits: &Limits,
+    ) -> Result<Exchanged, Status> {
+        let mut registry = self.clients.v41.lock();
+        let confirmed = registry
+            .owners
+            .get(&exchange.owner)
+            .and_then(|owner| owner.confirmed.as_ref());
+        if exchange.update {
+            // 7 to 9, then 6.
+            let confirmed = confirmed.ok_or(Status::Noent)?;
+            if confirmed.client.verifier != exchange.verifier {
+                return Err(Status::NotSame);
+            }
+            if confirmed.client.principal != exchange.principal {
+                return Err(Status::Perm);
+            }
+            return Ok(confirmed.exchanged());
+        }
+        let mut files = Vec::new();
+        if let Some(confirmed) = confirmed {
+            let client = Arc::clone(&confirmed.client);
+            if client.principal == exchange.principal {
+                if client.verifier == exchange.verifier {
+                    // 2
+                    return Ok(confirmed.exchanged());
+                }
+                // 5: the old incarnation lives on until the new one is confirmed.
+            } else {
+                // 3
+                let alive = client.silence(now) <= limits.lease;
+                if alive && self.has_state(&client) {
+                    return Err(Status::ClidInuse);
+                }
+                files = self.forget_v41(&mut registry, &client);
+            }
+        }
+        // 1, 4 and 5.
+        registry.make_room(now, limits)?;
+        let id = self.clients.next_id();
+        registry.await_confirmation(exchange, id, now);
+        Ok(Exchanged {
+            id,
+            sequence: Creations::FIRST,
+            confirmed: false,
+            files,
+        })
+    }
+
+    /// CREATE_SESSION, in the RFC's four phases.
+    pub fn create_session(&self, creation: Creation, now: Instant, limits: &Limits) -> Created {
+        let mut files = Vec::new();
+        let result = self.try_create_session(creation, now, limits, &mut files);
+        Created { result, files }
+    }
+
+    fn try_create_session(
+        &self,
+        creation: Creation,
+        now: Instant,
+        limits: &Limits,
+        files: &mut Vec<Arc<dyn File>>,
+    ) -> Result<create_session::Ok, Status> {
+        let mut guard = self.clients.v41.lock();
+        let registry: &mut Registry = &mut guard;
+        let name = registry
+            .pending
+            .get(&creation.client)
+            .cloned()
+            .or_else(|| Some(self.clients.find(creation.client)?.owner.clone()))
+            .ok_or(Status::StaleClientid)?;
+        let owner = registry
+            .owners
+            .get_mut(&name)
+            .ok_or(Status::StaleClientid)?;
+        let (principal, creations) = owner.record(creation.client).ok_or(Status::StaleClientid)?;
+        // Before the slot: another user must neither move it nor see what it keeps.
+        if principal != creation.principal {
+            return Err(Status::ClidInuse);
+        }
+        if creation.sequence == creations.sequence {
+            return creations.result.clone();
+        }
+        if creation.sequence != creations.sequence.wrapping_add(1) {
+            return Err(Status::SeqMisordered);
+        }
+        creations.sequence = creation.sequence;
+        let sequence = creation.sequence;
+        let id = creation.client;
+        let result = self.make_session(owner, name.clone(), creation, now, limits);
+        let result = match result {
+            Ok((result, replaced)) => {
+                registry.pending.remove(&id);
+                if let Some(replaced) = replaced {
+                    files.extend(self.bury(&replaced));
+                }
+                Ok(result)
+            }
+            Err(status) => Err(status),
+        };
+        if let Some((_, creations)) = registry
+            .owners
+            .get_mut(&name)
+            .and_then(|owner| owner.record(id))
+        {
+            *creations = Creations {
+                sequence,
+                result: result.clone(),
+            };
+        }
+        result
+    }
+
+    /// Confirms the client, if need be, and makes the session. Returns the incarnation that the
+    /// confirmed one replaces.
+    fn make_session(
+        &self,
+        owner: &mut Owner,
+        name: Bytes,
+        creation: Creation,
+        now: Instant,
+        limits: &Limits,
+    ) -> Result<(create_session::Ok, Option<Arc<Client>>), Status> {
+        let (fore, backchannel, result) = creation.session?;
+        let (client, replaced) = match &owner.confirmed {
+            Some(confirmed) if confirmed.client.id == creation.client => {
+                let client = Arc::clone(&confirmed.client);
+                if client.sessions.lock().len() >= limits.sessions_per_client {
+                    return Err(Status::Nospc);
+                }
+                client.renew(now);
+                (client, None)
+            }
+            replaced => {
+                if replaced.is_none() && self.clients.confirmed_count() >= limits.clients {
+                    return Err(Status::Nospc);
+                }
+                let pending = owner.pending.take().ok_or(Status::StaleClientid)?;
+                let client = Arc::new(Client::new(
+                    pending.id,
+                    Minor::V41,
+                    name,
+                    pending.verifier,
+                    pending.principal,
+                    self.clients.lease(now),
+                ));
+                self.clients.insert(&client);
+                let replaced = owner.confirmed.replace(Confirmed {
+                    client: Arc::clone(&client),
+                    creations: pending.creations,
+                });
+                (client, replaced.map(|replaced| replaced.client))
+            }
+        };
+        client.sessions.lock().push(creation.id);
+        let session = Session::new(creation.id, client, fore, backchannel, creation.connection);
+        self.sessions.insert(creation.id, Arc::new(session));
+        Ok((result, replaced))
+    }
+
+    /// DESTROY_SESSION. Requests that still run in it end as if nothing had happened.
+    pub fn destroy_session(&self, id: SessionId, connection: u64) -> Result<(), Status> {
+        let session = self.session(id)?;
+        if !session.is_associated(connection) {
+            return Err(Status::ConnNotBoundToSession);
+        }
+        self.sessions.remove(&id);
+        session.client.sessions.lock().retain(|other| *other != id);
+        Ok(())
+    }
+
+    /// DESTROY_CLIENTID.
+    pub fn destroy_client(&self, id: ClientId) -> Result<Vec<Arc<dyn File>>, Status> {
+        let mut registry = self.clients.v41.lock();
+        if let Some(name) = registry.pending.remove(&id) {
+            registry.drop_pending(&name, id);
+            return Ok(Vec::new());
+        }
+        let client = self
+            .clients
+            .find(id)
+            .filter(|client| !client.is_v40())
+            .ok_or(Status::StaleClientid)?;
+        if self.has_state(&client) {
+            return Err(Status::ClientidBusy);
+        }
+        Ok(self.forget_v41(&mut registry, &client))
+    }
+
+    pub(super) fn has_state(&self, client: &Client) -> bool {
+        !client.sessions.lock().is_empty() || self.files.has_state(client.id)
+    }
+
+    /// Takes a client out of the records, with all of its state.
+    pub(super) fn forget_v41(
+        &self,
+        registry: &mut Registry,
+        client: &Arc<Client>,
+    ) -> Vec<Arc<dyn File>> {
+        if let Some(owner) = registry.owners.get_mut(&client.owner) {
+            owner
+                .confirmed
+                .take_if(|confirmed| confirmed.client.id == client.id);
+            if owner.is_empty() {
+                registry.owners.remove(&client.owner);
+            }
+        }
+        self.bury(client)
+    }
+}
+
+impl Confirmed {
+    fn exchanged(&self) -> Exchanged {
+        Exchanged {
+            id: self.client.id,
+            sequence: self.creations.sequence.wrapping_add(1),
+            confirmed: true,
+            files: Vec::new(),
+        }
+    }
+}
+
+impl Owner {
+    /// The record of this number.
+    fn record(&mut self, id: ClientId) -> Option<(Principal, &mut Creations)> {
+        if let Some(pending) = self.pending.as_mut().filter(|pending| pending.id == id) {
+            return Some((pending.principal, &mut pending.creations));
+        }
+        let confirmed = self.confirmed.as_mut()?;
+        (confirmed.client.id == id)
+            .then_some((confirmed.client.principal, &mut confirmed.creations))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.confirmed.is_none() && self.pending.is_none()
+    }
+}
+
+impl Registry {
+    /// Replaces the owner's unconfirmed record, if there is one.
+    fn await_confirmation(&mut self, exchange: Exchange, id: ClientId, now: Instant) {
+        // A copy: the original pins the whole request in memory.
+        let name = Bytes::copy_from_slice(&exchange.owner);
+        let owner = self.owners.entry(name.clone()).or_default();
+        let old = owner.pending.replace(Pending {
+            id,
+            verifier: exchange.verifier,
+            principal: exchange.principal,
+            since: now,
+            creations: Creations::new(),
+        });
+        if let Some(old) = old {
+            self.pending.remove(&old.id);
+        }
+        self.pending.insert(id, name);
+    }
+
+    /// Unconfirmed records cost their maker nothing: they are bounded.
+    fn make_room(&mut self, now: Instant, limits: &Limits) -> Result<(), Status> {
+        if self.pending.len() < limits.clients {
+            return Ok(());
+        }
+        self.expire(now, limits.lease);
+        if self.pending.len() < limits.clients {
+            Ok(())
+        } else {
+            Err(Status::Delay)
+        }
+    }
+
+    /// Forgets unconfirmed records that are older than a lease.
+    pub(super) fn expire(&mut self, now: Instant, lease: Duration) {
+        let owners = &mut self.owners;
+        self.pending.retain(|_, name| {
+            let Some(owner) = owners.get_mut(name) else {
+                return false;
+            };
+            let old = |pending: &mut Pending| now.saturating_duration_since(pending.since) > lease;
+            if owner.pending.take_if(old).is_none() {
+                return true;
+            }
+            if owner.is_empty() {
+                owners.remove(name);
+            }
+            false
+        });
+    }
+
+    fn drop_pending(&mut self, name: &Bytes, id: ClientId) {
+        if let Some(owner) = self.owners.get_mut(name) {
+            owner.pending.take_if(|pending| pending.id == id);
+            if owner.is_empty() {
+                self.owners.remove(name);
+            }
+        }
+    }
+}
