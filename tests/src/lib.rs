@@ -6,6 +6,7 @@ pub mod network;
 pub mod postgres;
 pub mod process;
 pub mod random;
+pub mod site;
 pub mod tree;
 pub mod uml;
 
