@@ -73,6 +73,9 @@ impl Data {
         if end > MAX_SIZE {
             return Err(VfsError::FileTooBig);
         }
+        if data.is_empty() {
+            return Ok(0);
+        }
         let mut rest = data;
         let mut at = offset;
         while !rest.is_empty() {

@@ -1,4 +1,6 @@
 //! The file systems that shares stand on.
 
+pub mod local;
+
 /// A file system in memory.
 pub use dittofs_memfs as memory;

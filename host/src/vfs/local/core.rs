@@ -1,0 +1,291 @@
+//! What every operation needs: objects by handle, their attributes, identity, durability.
+
+use std::collections::HashSet;
+use std::ffi::CStr;
+use std::fmt::Write as _;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use dittofs_sdk::vfs::{Attr, DirChange, Handle, Kind, Name, Time, VfsError, VfsResult, posix};
+use parking_lot::Mutex;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
+
+use super::cache::{Cache, Object};
+use super::change::Changes;
+use super::errno;
+use super::handles::Handles;
+use super::identity::Identity;
+use super::index::Index;
+use super::sys;
+
+/// Never through a link of any kind, never up, never into another mount.
+pub(super) const RESOLVE: ResolveFlags = ResolveFlags::BENEATH
+    .union(ResolveFlags::NO_MAGICLINKS)
+    .union(ResolveFlags::NO_SYMLINKS)
+    .union(ResolveFlags::NO_XDEV);
+
+const PATH: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// Most files whose lost data are remembered one by one.
+const MOST_LOST: usize = 4096;
+
+/// How an object is opened whose descriptor was closed.
+pub(super) enum Resolver {
+    /// The kernel opens it by handle.
+    Kernel,
+    /// We know where it was last seen.
+    Index(Index),
+}
+
+/// One exported directory.
+pub(super) struct Core {
+    pub(super) root: Arc<Object>,
+    pub(super) device: (u32, u32),
+    pub(super) identity: Identity,
+    pub(super) handles: Handles,
+    pub(super) resolver: Resolver,
+    pub(super) cache: Cache,
+    pub(super) changes: Changes,
+    /// Whether changes are forced to the device before they are acknowledged.
+    pub(super) durable: bool,
+    /// Files of which the kernel failed to write data back: it tells only once, we go on.
+    pub(super) lost: Mutex<HashSet<Handle>>,
+}
+
+impl Core {
+    /// The object that a handle names.
+    pub(super) fn object(&self, handle: &Handle) -> VfsResult<Arc<Object>> {
+        if *handle == self.root.handle {
+            return Ok(Arc::clone(&self.root));
+        }
+        if let Some(found) = self.cache.find(handle) {
+            return Ok(found);
+        }
+        let parts = self.handles.parse(handle)?;
+        let fd = match &self.resolver {
+            Resolver::Kernel => self.identity.serve(|| {
+                sys::open_by_handle(self.root.as_fd(), &parts.kernel).map_err(|error| {
+                    // A handle that the file system can't read was not made by it.
+                    if error == rustix::io::Errno::INVAL { VfsError::BadHandle } else { errno::vfs(error) }
+                })
+            })?,
+            Resolver::Index(index) => index.open(self, parts.fileid, handle)?,
+        };
+        let stat = stat(fd.as_fd())?;
+        if !self.is_ours(&stat) || stat.stx_ino != parts.fileid {
+            return Err(VfsError::Stale);
+        }
+        let object = Object { fd, handle: *handle, kind: kind(&stat)?, fileid: stat.stx_ino };
+        // An object without a name is not kept: that would keep its data.
+        if stat.stx_nlink == 0 { Ok(Arc::new(object)) } else { Ok(self.cache.keep(object)) }
+    }
+
+    /// As [`Core::object`], if that takes no system call.
+    pub(super) fn hot(&self, handle: &Handle) -> Option<Arc<Object>> {
+        if *handle == self.root.handle {
+            return Some(Arc::clone(&self.root));
+        }
+        self.cache.find(handle)
+    }
+
+    /// Takes in an object just opened as `name` of `dir`.
+    pub(super) fn adopt(
+        &self,
+        fd: OwnedFd,
+        dir: &Object,
+        name: &[u8],
+    ) -> VfsResult<(Arc<Object>, Attr)> {
+        let stat = stat(fd.as_fd())?;
+        if !self.is_ours(&stat) {
+            return Err(VfsError::AccessDenied);
+        }
+        let handle = self.handles.of(fd.as_fd(), c"", stat.stx_ino)?;
+        let object = Object { fd, handle, kind: kind(&stat)?, fileid: stat.stx_ino };
+        self.seen(dir.fileid, name, stat.stx_ino);
+        let attr = self.attr_from(&stat)?;
+        Ok((self.cache.keep(object), attr))
+    }
+
+    /// Notes where an object was seen, if that is how it will be found again.
+    pub(super) fn seen(&self, dir: u64, name: &[u8], fileid: u64) {
+        if let Resolver::Index(index) = &self.resolver {
+            index.note(fileid, dir, name);
+        }
+    }
+
+    /// The attributes of an object.
+    pub(super) fn attr(&self, object: &Object) -> VfsResult<Attr> {
+        self.attr_from(&stat(object.as_fd())?)
+    }
+
+    /// Lets go of an object that may have lost its last name: our cache must not keep its data.
+    pub(super) fn unnamed(&self, object: &Object) {
+        if stat(object.as_fd()).is_ok_and(|stat| stat.stx_nlink > 0) {
+            return;
+        }
+        self.cache.forget(&object.handle);
+        if let Resolver::Index(index) = &self.resolver {
+            index.note_gone(&object.handle);
+        }
+    }
+
+    pub(super) fn attr_from(&self, stat: &Statx) -> VfsResult<Attr> {
+        let has_btime = stat.stx_mask & StatxFlags::BTIME.bits() != 0;
+        Ok(Attr {
+            kind: kind(stat)?,
+            mode: u32::from(stat.stx_mode) & 0o7777,
+            nlink: stat.stx_nlink,
+            uid: stat.stx_uid,
+            gid: stat.stx_gid,
+            rdev: (stat.stx_rdev_major, stat.stx_rdev_minor),
+            size: stat.stx_size,
+            used: stat.stx_blocks.saturating_mul(512),
+            fileid: stat.stx_ino,
+            change: self.changes.value(stat.stx_ino, ctime(stat)),
+            atime: time(stat.stx_atime),
+            mtime: time(stat.stx_mtime),
+            ctime: time(stat.stx_ctime),
+            btime: has_btime.then(|| time(stat.stx_btime)),
+        })
+    }
+
+    /// Whether an object is on the exported file system. A mount below, or another Btrfs
+    /// subvolume, is not: its name is listed, but it can't be entered.
+    pub(super) fn is_ours(&self, stat: &Statx) -> bool {
+        (stat.stx_dev_major, stat.stx_dev_minor) == self.device
+    }
+
+    /// Notes a change that was made through us.
+    pub(super) fn changed(&self, fileid: u64, fd: BorrowedFd<'_>) -> VfsResult<()> {
+        if !self.changes.is_fine() {
+            self.changes.bump(fileid, ctime(&stat(fd)?));
+        }
+        Ok(())
+    }
+
+    /// Runs `alter` on the entries of `dir`, and makes it last.
+    pub(super) fn alter<T>(
+        &self,
+        dir: &Object,
+        alter: impl FnOnce() -> VfsResult<T>,
+    ) -> VfsResult<(T, DirChange)> {
+        let before = self.attr(dir)?.change;
+        let done = alter()?;
+        self.changed(dir.fileid, dir.as_fd())?;
+        self.settle(dir)?;
+        let after = self.attr(dir)?.change;
+        // Other processes may change the directory in between, so this is not atomic.
+        Ok((done, DirChange { atomic: false, before, after }))
+    }
+
+    /// Forces an object's metadata (of a directory: its entries) to the device.
+    pub(super) fn settle(&self, object: &Object) -> VfsResult<()> {
+        let flags = match object.kind {
+            Kind::File => OFlags::RDONLY | OFlags::NONBLOCK,
+            Kind::Dir => OFlags::RDONLY | OFlags::DIRECTORY,
+            // Links and special files can't be synced by themselves; the journal of the file
+            // system commits them together with their directory.
+            _ => return Ok(()),
+        };
+        if !self.durable {
+            return Ok(());
+        }
+        let fd = match self.identity.serve(|| reopen(object.as_fd(), flags)) {
+            Err(VfsError::AccessDenied) => return self.settle_all(),
+            fd => fd?,
+        };
+        rustix::fs::fsync(fd).map_err(|_| VfsError::Io)
+    }
+
+    /// For an object that the server's user may change, but not read.
+    fn settle_all(&self) -> VfsResult<()> {
+        let root = reopen(self.root.as_fd(), OFlags::RDONLY | OFlags::DIRECTORY)?;
+        rustix::fs::syncfs(root).map_err(|_| VfsError::Io)
+    }
+
+    pub(super) fn lose(&self, handle: &Handle) {
+        let mut lost = self.lost.lock();
+        if lost.len() < MOST_LOST {
+            lost.insert(*handle);
+        }
+    }
+
+    /// Whether data of this file were lost. When too many files lost some, all have.
+    pub(super) fn has_lost(&self, handle: &Handle) -> bool {
+        let lost = self.lost.lock();
+        lost.len() >= MOST_LOST || lost.contains(handle)
+    }
+
+    /// Refuses, where we decide, a caller without `want` on `object`.
+    pub(super) fn judge(
+        &self,
+        cred: &dittofs_sdk::vfs::Cred,
+        object: &Object,
+        want: u32,
+    ) -> VfsResult<()> {
+        self.identity.judge(|| posix::check(&self.attr(object)?, cred, want))
+    }
+}
+
+/// Opens the entry `name` without following or entering anything.
+pub(super) fn find(dir: &Object, name: &CStr, extra: ResolveFlags) -> VfsResult<OwnedFd> {
+    rustix::fs::openat2(dir, name, PATH, Mode::empty(), RESOLVE | extra).map_err(|error| {
+        match error {
+            // A mount below: listed, but not entered.
+            rustix::io::Errno::XDEV => VfsError::AccessDenied,
+            error => errno::vfs(error),
+        }
+    })
+}
+
+/// A further, usable descriptor of an object, under this thread's permissions.
+pub(super) fn reopen(fd: BorrowedFd<'_>, flags: OFlags) -> VfsResult<OwnedFd> {
+    let flags = flags | OFlags::CLOEXEC | OFlags::NOCTTY;
+    rustix::fs::open(proc_path(fd), flags, Mode::empty()).map_err(errno::vfs)
+}
+
+/// The path by which an object behind an `O_PATH` descriptor is reached.
+pub(super) fn proc_path(fd: BorrowedFd<'_>) -> String {
+    use std::os::fd::AsRawFd;
+    let mut path = String::with_capacity(24);
+    // Writing to a string does not fail.
+    let _ = write!(path, "/proc/self/fd/{}", fd.as_raw_fd());
+    path
+}
+
+pub(super) fn stat(fd: BorrowedFd<'_>) -> VfsResult<Statx> {
+    stat_at(fd, c"")
+}
+
+pub(super) fn stat_at(dir: BorrowedFd<'_>, name: &CStr) -> VfsResult<Statx> {
+    let flags = AtFlags::EMPTY_PATH | AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+    let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+    rustix::fs::statx(dir, name, flags, mask).map_err(errno::vfs)
+}
+
+pub(super) fn kind(stat: &Statx) -> VfsResult<Kind> {
+    match FileType::from_raw_mode(u32::from(stat.stx_mode)) {
+        FileType::RegularFile => Ok(Kind::File),
+        FileType::Directory => Ok(Kind::Dir),
+        FileType::Symlink => Ok(Kind::Symlink),
+        FileType::BlockDevice => Ok(Kind::Block),
+        FileType::CharacterDevice => Ok(Kind::Char),
+        FileType::Fifo => Ok(Kind::Fifo),
+        FileType::Socket => Ok(Kind::Socket),
+        FileType::Unknown => Err(VfsError::Io),
+    }
+}
+
+pub(super) fn c_name(name: Name<'_>) -> VfsResult<std::ffi::CString> {
+    std::ffi::CString::new(name.as_bytes()).map_err(|_| VfsError::Invalid)
+}
+
+fn time(from: rustix::fs::StatxTimestamp) -> Time {
+    Time { sec: from.tv_sec, nsec: from.tv_nsec }
+}
+
+/// ctime in nanoseconds; a time before 1970 counts as 0.
+fn ctime(stat: &Statx) -> u64 {
+    let seconds = u64::try_from(stat.stx_ctime.tv_sec).unwrap_or(0);
+    seconds.saturating_mul(1_000_000_000).saturating_add(u64::from(stat.stx_ctime.tv_nsec))
+}

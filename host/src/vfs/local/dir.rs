@@ -1,0 +1,121 @@
+//! Directories listed.
+//!
+//! A cookie is the kernel's own offset (`d_off`) after the entry: a hash on ext4, a count on
+//! tmpfs, always of at most 63 bits. 0, 1 and 2 mean something else in NFS (RFC 8881 §18.23.3);
+//! where a kernel offset has such a value, the cookie is one of the three largest of 63 bits but
+//! one, which no file system was seen to use.
+
+use std::ffi::CStr;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+
+use bytes::Bytes;
+use dittofs_sdk::vfs::{
+    Cred, DirEntry, Listing, Node, ReadDirLimit, VfsError, VfsResult, posix,
+};
+use rustix::fs::{OFlags, RawDir, SeekFrom};
+
+use super::cache::Object;
+use super::core::{Core, reopen, stat_at};
+use super::errno;
+
+const BUFFER: usize = 32 * 1024;
+/// Most entries of one listing; longer ones are continued by the caller.
+const MOST: u32 = 16_384;
+const RESERVED: u64 = i64::MAX as u64 - 3;
+
+impl Core {
+    pub(super) fn read_dir(
+        &self,
+        cred: &Cred,
+        dir: &Object,
+        after: u64,
+        limit: ReadDirLimit,
+    ) -> VfsResult<Listing> {
+        posix::require_dir(dir.kind)?;
+        if limit.entries == 0 {
+            return Err(VfsError::TooSmall);
+        }
+        let offset = offset(after).ok_or(VfsError::BadCookie)?;
+        self.judge(cred, dir, posix::READ)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let open = self.identity.act(cred, || reopen(dir.as_fd(), flags))?;
+        if offset != 0 {
+            rustix::fs::seek(&open, SeekFrom::Start(offset)).map_err(|_| VfsError::BadCookie)?;
+        }
+        self.identity.act(cred, || self.list(cred, dir, &open, limit))
+    }
+
+    fn list(
+        &self,
+        cred: &Cred,
+        dir: &Object,
+        open: &OwnedFd,
+        limit: ReadDirLimit,
+    ) -> VfsResult<Listing> {
+        let most = limit.entries.min(MOST) as usize;
+        // Names are for all who may read; what they stand for is for those who may search.
+        let attrs = limit.attrs && self.judge(cred, dir, posix::EXEC).is_ok();
+        let mut buffer = vec![MaybeUninit::uninit(); BUFFER];
+        let mut raw = RawDir::new(open, &mut buffer);
+        let mut entries = Vec::new();
+        while let Some(entry) = raw.next() {
+            let entry = entry.map_err(errno::vfs)?;
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            if entries.len() == most {
+                return Ok(Listing { entries, eof: false });
+            }
+            self.seen(dir.fileid, name.to_bytes(), entry.ino());
+            entries.push(DirEntry {
+                name: Bytes::copy_from_slice(name.to_bytes()),
+                cookie: cookie(entry.next_entry_cookie()),
+                fileid: entry.ino(),
+                node: if attrs { self.entry_node(open, name, entry.ino()) } else { None },
+            });
+        }
+        Ok(Listing { entries, eof: true })
+    }
+
+    /// What an entry stands for, without opening it. If the number differs the name was reused
+    /// just now, or something is mounted on it.
+    fn entry_node(&self, dir: &OwnedFd, name: &CStr, fileid: u64) -> Option<Node> {
+        let handle = self.handles.of(dir.as_fd(), name, fileid).ok()?;
+        let stat = stat_at(dir.as_fd(), name).ok()?;
+        if stat.stx_ino != fileid || !self.is_ours(&stat) {
+            return None;
+        }
+        Some(Node { handle, attr: self.attr_from(&stat).ok()? })
+    }
+}
+
+fn cookie(offset: u64) -> u64 {
+    if offset < 3 { RESERVED + offset } else { offset }
+}
+
+fn offset(cookie: u64) -> Option<u64> {
+    match cookie {
+        0 => Some(0),
+        1 | 2 => None,
+        // Offset 0 would start over: where a file system gives that, nothing can be resumed.
+        RESERVED => None,
+        0x7fff_ffff_ffff_fffd | 0x7fff_ffff_ffff_fffe => Some(cookie - RESERVED),
+        _ => (cookie <= i64::MAX as u64).then_some(cookie),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_offset_has_a_cookie_that_leads_back_to_it() {
+        for at in [1, 2, 3, 12, 1 << 40, i64::MAX as u64] {
+            assert!(cookie(at) >= 3);
+            assert_eq!(offset(cookie(at)), Some(at));
+        }
+        assert_eq!([offset(1), offset(2), offset(1 << 63)], [None, None, None]);
+    }
+}

@@ -1,0 +1,275 @@
+//! Open files: read, write, commit.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dittofs_sdk::vfs::{
+    Attr, Buffer, Cred, File, Op, OpenAccess, ReadOk, Stability, VfsError, VfsResult, Written,
+    posix,
+};
+use rustix::fs::OFlags;
+use rustix::io::{Errno, IoSlice, IoSliceMut, ReadWriteFlags};
+
+use super::Local;
+use super::cache::Object;
+use super::core::{Core, reopen, stat};
+use super::{errno, sys};
+
+/// The most that one read answers; longer ones are short.
+const MAX_READ: u32 = 16 << 20;
+
+impl Core {
+    /// Opens a file under the caller's permissions; who may only execute may read too.
+    pub(super) fn open_file(
+        &self,
+        cred: &Cred,
+        object: &Object,
+        access: OpenAccess,
+    ) -> VfsResult<OwnedFd> {
+        posix::require_file(object.kind)?;
+        self.identity.judge(|| posix::check_open(&self.attr(object)?, cred, access))?;
+        let open = || reopen(object.as_fd(), open_flags(access));
+        match self.identity.act(cred, open) {
+            Err(VfsError::AccessDenied) if access == OpenAccess::Read => {
+                let may_run = || sys::accessible(object.as_fd(), posix::EXEC).map_err(errno::vfs);
+                self.identity.act(cred, may_run)?;
+                self.identity.serve(open)
+            }
+            done => done,
+        }
+    }
+}
+
+pub(super) fn open_flags(access: OpenAccess) -> OFlags {
+    let access = match access {
+        OpenAccess::Read => OFlags::RDONLY,
+        OpenAccess::Write => OFlags::WRONLY,
+        OpenAccess::Both => OFlags::RDWR,
+    };
+    access | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC
+}
+
+/// An open file of a [`Local`].
+pub(super) struct LocalFile {
+    local: Local,
+    open: Option<Arc<Open>>,
+}
+
+/// What jobs of the pool share with the file.
+struct Open {
+    core: Arc<Core>,
+    object: Arc<Object>,
+    fd: OwnedFd,
+    access: OpenAccess,
+    /// Who opened it: the kernel takes setuid away when anybody but the superuser writes.
+    cred: Cred,
+}
+
+impl LocalFile {
+    pub(super) fn new(
+        local: &Local,
+        object: Arc<Object>,
+        fd: OwnedFd,
+        access: OpenAccess,
+        cred: Cred,
+    ) -> Arc<dyn File> {
+        let core = Arc::clone(&local.core);
+        let open = Some(Arc::new(Open { core, object, fd, access, cred }));
+        Arc::new(Self { local: local.clone(), open })
+    }
+
+    fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Open) -> VfsResult<T> + Send + 'static,
+    ) -> Op<T> {
+        match &self.open {
+            Some(open) if self.local.core.durable => {
+                let open = Arc::clone(open);
+                self.local.pool.run(move || job(&open))
+            }
+            Some(open) => job(open).into(),
+            None => Op::err(VfsError::Io),
+        }
+    }
+}
+
+impl File for LocalFile {
+    fn attr(&self) -> Op<Attr> {
+        match &self.open {
+            Some(open) => open.attr().into(),
+            None => Op::err(VfsError::Io),
+        }
+    }
+
+    fn read(&self, offset: u64, count: u32, into: Buffer) -> Op<ReadOk> {
+        let Some(open) = &self.open else { return Op::err(VfsError::Io) };
+        if !open.access.reads() {
+            return Op::err(VfsError::AccessDenied);
+        }
+        let mut buffer = into;
+        let count = count.min(MAX_READ);
+        match open.read_cached(offset, count, &mut buffer) {
+            Some(eof) => eof.map(|eof| ReadOk { buffer, eof }).into(),
+            None => self.run(move |open| {
+                let eof = open.read(offset, count, &mut buffer)?;
+                Ok(ReadOk { buffer, eof })
+            }),
+        }
+    }
+
+    fn write(&self, offset: u64, data: Bytes, how: Stability) -> Op<Written> {
+        self.run(move |open| open.write(offset, &data, how))
+    }
+
+    fn commit(&self, _offset: u64, _count: u64) -> Op<()> {
+        self.run(Open::commit)
+    }
+
+    fn truncate(&self, size: u64) -> Op<Attr> {
+        self.run(move |open| open.truncate(size))
+    }
+}
+
+impl Drop for LocalFile {
+    /// Closing the last descriptor of a removed file frees its blocks, which may take long.
+    fn drop(&mut self) {
+        let Some(open) = self.open.take() else { return };
+        let removed = || stat(open.fd.as_fd()).is_ok_and(|stat| stat.stx_nlink == 0);
+        if self.local.core.durable && removed() {
+            drop(self.local.pool.run(move || {
+                drop(open);
+                Ok(())
+            }));
+        }
+    }
+}
+
+impl Open {
+    fn attr(&self) -> VfsResult<Attr> {
+        self.core.attr_from(&stat(self.fd.as_fd())?)
+    }
+
+    /// Reads what is in memory; nothing is said if that is not all.
+    fn read_cached(&self, offset: u64, count: u32, into: &mut Buffer) -> Option<VfsResult<bool>> {
+        let start = into.len();
+        match self.read_piece(offset, count as usize, into, ReadWriteFlags::NOWAIT) {
+            Ok(got) => match self.is_end(offset, got) {
+                Ok(false) if got < count as usize => {}
+                eof => return Some(eof),
+            },
+            Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::INTR) => {}
+            Err(error) => return Some(Err(errno::vfs(error))),
+        }
+        into.truncate(start);
+        None
+    }
+
+    fn read(&self, offset: u64, count: u32, into: &mut Buffer) -> VfsResult<bool> {
+        let mut done = 0;
+        while done < count as usize {
+            let at = offset.saturating_add(done as u64);
+            match self.read_piece(at, count as usize - done, into, ReadWriteFlags::empty()) {
+                Ok(0) => break,
+                Ok(got) => done += got,
+                Err(Errno::INTR) => {}
+                Err(error) if done == 0 => return Err(errno::vfs(error)),
+                Err(_) => break,
+            }
+        }
+        self.is_end(offset, done)
+    }
+
+    fn read_piece(
+        &self,
+        offset: u64,
+        count: usize,
+        into: &mut Buffer,
+        how: ReadWriteFlags,
+    ) -> Result<usize, Errno> {
+        // Beyond what the kernel can address there is nothing to read.
+        if offset > i64::MAX as u64 - count as u64 {
+            return Ok(0);
+        }
+        let start = into.len();
+        into.resize(start + count);
+        let room = into.get_mut(start..).unwrap_or_default();
+        let got = rustix::io::preadv2(&self.fd, &mut [IoSliceMut::new(room)], offset, how);
+        into.truncate(start + *got.as_ref().unwrap_or(&0));
+        got
+    }
+
+    fn is_end(&self, offset: u64, got: usize) -> VfsResult<bool> {
+        Ok(offset.saturating_add(got as u64) >= stat(self.fd.as_fd())?.stx_size)
+    }
+
+    fn write(&self, offset: u64, data: &[u8], how: Stability) -> VfsResult<Written> {
+        self.check_writable()?;
+        if offset > i64::MAX as u64 - data.len() as u64 {
+            return Err(VfsError::FileTooBig);
+        }
+        let flags = match how {
+            Stability::File if self.core.durable => ReadWriteFlags::SYNC,
+            Stability::Data if self.core.durable => ReadWriteFlags::DSYNC,
+            _ => ReadWriteFlags::empty(),
+        };
+        let count = self.core.identity.act(&self.cred, || self.write_all(offset, data, flags))?;
+        self.core.changed(self.object.fileid, self.fd.as_fd())?;
+        Ok(Written { count: count as u32, stability: how })
+    }
+
+    fn write_all(&self, offset: u64, data: &[u8], how: ReadWriteFlags) -> VfsResult<usize> {
+        let mut done = 0;
+        while let Some(rest) = data.get(done..).filter(|rest| !rest.is_empty()) {
+            let at = offset + done as u64;
+            match rustix::io::pwritev2(&self.fd, &[IoSlice::new(rest)], at, how) {
+                Ok(0) => break,
+                Ok(wrote) => done += wrote,
+                Err(Errno::INTR) => {}
+                Err(error) => {
+                    if error == Errno::IO {
+                        self.core.lose(&self.object.handle);
+                    }
+                    // What was written before the error is acknowledged; the next write tells.
+                    if done == 0 || error == Errno::IO {
+                        return Err(errno::vfs(error));
+                    }
+                    break;
+                }
+            }
+        }
+        Ok(done)
+    }
+
+    /// The kernel reports lost data once and then takes the file for clean; here the file stays
+    /// in doubt until it is truncated to nothing.
+    fn commit(&self) -> VfsResult<()> {
+        if !self.core.durable {
+            return Ok(());
+        }
+        if self.core.has_lost(&self.object.handle) {
+            return Err(VfsError::Io);
+        }
+        rustix::fs::fdatasync(&self.fd).map_err(|_| {
+            self.core.lose(&self.object.handle);
+            VfsError::Io
+        })
+    }
+
+    fn truncate(&self, size: u64) -> VfsResult<Attr> {
+        self.check_writable()?;
+        self.core.identity.act(&self.cred, || self.core.resize(&self.object, &self.fd, size))?;
+        self.core.changed(self.object.fileid, self.fd.as_fd())?;
+        if self.core.durable {
+            rustix::fs::fsync(&self.fd).map_err(|_| {
+                self.core.lose(&self.object.handle);
+                VfsError::Io
+            })?;
+        }
+        self.attr()
+    }
+
+    fn check_writable(&self) -> VfsResult<()> {
+        if self.access.writes() { Ok(()) } else { Err(VfsError::AccessDenied) }
+    }
+}

@@ -1,0 +1,147 @@
+//! Under whose identity system calls run.
+//!
+//! With the privileges of root, the kernel itself decides about permissions: the calling thread
+//! takes the caller's user, group and further groups for its file-system checks and gives them
+//! back afterwards. A thread of our own pool keeps them until another caller's turn, so that
+//! consecutive requests of one user pay nothing.
+//!
+//! Without those privileges everything is done as the server's user, after the permission bits
+//! were judged against the caller here.
+
+use std::cell::{Cell, RefCell};
+
+use dittofs_sdk::vfs::{Cred, VfsError, VfsResult};
+
+use super::sys;
+
+thread_local! {
+    /// Whom this thread acts for; none is the server itself.
+    static ACTING: RefCell<Option<Cred>> = const { RefCell::new(None) };
+    static WORKER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Who decides about permissions.
+#[derive(Debug)]
+pub(super) enum Identity {
+    /// The kernel, under the caller's identity.
+    Caller(Server),
+    /// We, by permission bits; then the kernel, under the server's own identity.
+    Own,
+}
+
+/// What the server's threads are when they act for nobody.
+#[derive(Debug)]
+pub(super) struct Server {
+    uid: u32,
+    gid: u32,
+    groups: Vec<u32>,
+}
+
+impl Identity {
+    /// [`Identity::Caller`] if this process may change its threads' identity.
+    pub(super) fn detect() -> Self {
+        let groups = rustix::process::getgroups().unwrap_or_default();
+        let server = Server {
+            uid: rustix::process::geteuid().as_raw(),
+            gid: rustix::process::getegid().as_raw(),
+            groups: groups.into_iter().map(|gid| gid.as_raw()).collect(),
+        };
+        let identity = Self::Caller(server);
+        let able = rustix::process::geteuid().is_root()
+            && identity.act(&Cred::user(65_534, 65_534), || Ok(())).is_ok();
+        if able { identity } else { Self::Own }
+    }
+
+    /// Whether the kernel decides under the caller's identity.
+    pub(super) fn is_caller(&self) -> bool {
+        matches!(self, Self::Caller(_))
+    }
+
+    /// Runs `call` as `cred`, where the kernel decides.
+    pub(super) fn act<T>(&self, cred: &Cred, call: impl FnOnce() -> VfsResult<T>) -> VfsResult<T> {
+        let Self::Caller(server) = self else { return call() };
+        // The superuser passes every check, so that only the group of new objects matters.
+        let is_server = cred.uid == server.uid && cred.gid == server.gid;
+        let _guard = server.become_(Some(cred).filter(|_| !is_server))?;
+        call()
+    }
+
+    /// Runs `call` as the server itself.
+    pub(super) fn serve<T>(&self, call: impl FnOnce() -> VfsResult<T>) -> VfsResult<T> {
+        let Self::Caller(server) = self else { return call() };
+        let _guard = server.become_(None)?;
+        call()
+    }
+
+    /// Judges by permission bits, unless the kernel will decide.
+    pub(super) fn judge(&self, rule: impl FnOnce() -> VfsResult<()>) -> VfsResult<()> {
+        if self.is_caller() { Ok(()) } else { rule() }
+    }
+}
+
+impl Server {
+    fn become_(&self, wanted: Option<&Cred>) -> VfsResult<Guard<'_>> {
+        let before = ACTING.with_borrow(Clone::clone);
+        if before.as_ref() != wanted {
+            self.switch(wanted)?;
+        }
+        let back = if WORKER.get() || before.as_ref() == wanted { None } else { Some(before) };
+        Ok(Guard { server: self, back })
+    }
+
+    fn switch(&self, to: Option<&Cred>) -> VfsResult<()> {
+        let (uid, gid, groups) = match to {
+            Some(cred) => (cred.uid, cred.gid, &*cred.groups),
+            None => (self.uid, self.gid, &*self.groups),
+        };
+        // The kernel takes the largest number for "no user"; nobody can act as that.
+        if uid == u32::MAX || gid == u32::MAX {
+            return Err(VfsError::Invalid);
+        }
+        let done = sys::set_groups(groups).is_ok() && sys::set_fs_group(gid) && sys::set_fs_user(uid);
+        if !done {
+            self.reset();
+            return Err(VfsError::Io);
+        }
+        ACTING.replace(to.cloned());
+        Ok(())
+    }
+
+    /// After a failure: the server's own identity, as a known state.
+    fn reset(&self) {
+        let done = sys::set_fs_user(self.uid)
+            && sys::set_fs_group(self.gid)
+            && sys::set_groups(&self.groups).is_ok();
+        if done {
+            ACTING.replace(None);
+        } else {
+            tracing::error!("a thread can't return to the server's identity");
+        }
+    }
+}
+
+/// Gives the thread back whom it acted for before.
+struct Guard<'a> {
+    server: &'a Server,
+    back: Option<Option<Cred>>,
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        if let Some(before) = &self.back
+            && self.server.switch(before.as_ref()).is_err()
+        {
+            tracing::error!("a thread can't return to its earlier identity");
+        }
+    }
+}
+
+/// Marks this thread as one of the pool: it runs nothing but our jobs, each of which says whom
+/// it acts for, and files that it creates get exactly the mode that was asked for.
+pub(super) fn become_worker() {
+    WORKER.set(true);
+    if sys::clear_thread_umask().is_err() {
+        // Some sandboxes forbid `unshare`; then the mask of the whole process is cleared.
+        rustix::process::umask(rustix::fs::Mode::empty());
+    }
+}

@@ -1,0 +1,407 @@
+//! A directory of any Linux file system.
+//!
+//! # As root
+//! Handles are the kernel's ([`handles`]), and the kernel decides about permissions under the
+//! caller's own identity ([`identity`]). Nothing is followed: no symbolic link, no mount below,
+//! no `..` out of the share.
+//!
+//! # As an ordinary user
+//! All is done as the server's own user, and new objects are that user's. Permission bits are
+//! judged against the caller first, so that a caller never gets more than both the bits and the
+//! server's user allow; user 0 of a client gets what the server's user may do. The kernel does
+//! not open by handle for an ordinary user, so that objects are found again by where they were
+//! last seen ([`index`]).
+//!
+//! # Durability
+//! A change of entries or attributes is answered after the directory and the object were synced,
+//! on a thread of a bounded pool; concurrent syncs share the file system's journal commit. On
+//! tmpfs and ramfs there is nothing to sync and answers come in place.
+//!
+//! # What is answered in place
+//! Attributes and access of objects in use, names that the kernel's cache knows, data in the page
+//! cache, statistics. These touch memory only on local file systems; on a network file system
+//! below the share they may wait for it.
+
+mod cache;
+mod change;
+mod core;
+mod dir;
+mod errno;
+mod exclusive;
+mod file;
+mod handles;
+mod identity;
+mod index;
+mod namespace;
+mod pool;
+mod set_attr;
+mod sys;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dittofs_sdk::vfs::{
+    Access, Attr, Capabilities, CreateHow, Created, Cred, DirChange, File, FileSystem, FsInfo,
+    FsStat, Handle, Kind, Listing, Made, Name, NewNode, Node, Op, OpenAccess, ReadDirLimit,
+    SetAttr, Time, VfsError, VfsResult, posix,
+};
+use parking_lot::Mutex;
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+
+use self::cache::{Cache, Object};
+use self::change::Changes;
+use self::core::{Core, Resolver};
+use self::file::LocalFile;
+use self::handles::Handles;
+use self::identity::Identity;
+use self::index::Index;
+use self::namespace::Found;
+use self::pool::Pool;
+
+/// How a directory is served.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Threads for system calls that may sleep.
+    pub threads: usize,
+    /// Requests that may wait for such a thread; more are told to try later.
+    pub queue: usize,
+    /// Objects kept open. Cut to a quarter of the process's limit of descriptors.
+    pub cached_objects: usize,
+    /// Signs handles, so that only those given out are taken. It must stay the same over
+    /// restarts, or clients' handles break.
+    pub handle_key: Option<[u8; 32]>,
+    /// Act as an ordinary user's server even with the privileges of root.
+    pub unprivileged: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            threads: 16,
+            queue: 4096,
+            cached_objects: 16_384,
+            handle_key: None,
+            unprivileged: false,
+        }
+    }
+}
+
+/// Why a directory can't be served.
+#[derive(Debug, thiserror::Error)]
+pub enum LocalError {
+    /// It can't be opened.
+    #[error("can't open {}: {error}", .path.display())]
+    Open {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// It is something else.
+    #[error("{} is not a directory", .0.display())]
+    NotDir(PathBuf),
+    /// Its file system has no handles, without which a client could not find a file again.
+    #[error("{} is on a file system without file handles; share a directory of another one", .0.display())]
+    NoHandles(PathBuf),
+    /// The kernel's process file system is missing.
+    #[error("{} can't be shared: /proc is not mounted", .0.display())]
+    NoProc(PathBuf),
+}
+
+/// Serves `dir`.
+pub fn open(dir: &Path, options: &Options) -> Result<Arc<dyn FileSystem>, LocalError> {
+    let failed = |error: rustix::io::Errno| match error {
+        rustix::io::Errno::NOTDIR => LocalError::NotDir(dir.into()),
+        error => LocalError::Open { path: dir.into(), error: error.into() },
+    };
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let fd = rustix::fs::open(dir, flags, Mode::empty()).map_err(failed)?;
+    if rustix::fs::readlink(core::proc_path(fd.as_fd()), Vec::new()).is_err() {
+        return Err(LocalError::NoProc(dir.into()));
+    }
+    let handles = Handles::probe(fd.as_fd(), options.handle_key)
+        .map_err(|_| LocalError::NoHandles(dir.into()))?;
+    let core = start(fd, handles, options).map_err(|error| LocalError::Open {
+        path: dir.into(),
+        error: std::io::Error::other(error),
+    })?;
+    let pool = Pool::new(options.threads, options.queue);
+    Ok(Arc::new(Local { core: Arc::new(core), pool: Arc::new(pool) }))
+}
+
+fn start(fd: OwnedFd, handles: Handles, options: &Options) -> VfsResult<Core> {
+    let stat = self::core::stat(fd.as_fd())?;
+    let handle = handles.of(fd.as_fd(), c"", stat.stx_ino)?;
+    let identity = if options.unprivileged { Identity::Own } else { Identity::detect() };
+    let resolver = match handles.parse(&handle) {
+        Ok(own) if identity.is_caller() && sys::open_by_handle(fd.as_fd(), &own.kernel).is_ok() => {
+            Resolver::Kernel
+        }
+        _ => Resolver::Index(Index::new()),
+    };
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let limit = limit.map_or(usize::MAX, |limit| limit as usize / 4);
+    Ok(Core {
+        device: (stat.stx_dev_major, stat.stx_dev_minor),
+        identity,
+        resolver,
+        cache: Cache::new(options.cached_objects.min(limit)),
+        changes: Changes::probe(fd.as_fd()),
+        durable: !is_volatile(fd.as_fd()),
+        lost: Mutex::default(),
+        handles,
+        root: Arc::new(Object { fd, handle, kind: Kind::Dir, fileid: stat.stx_ino }),
+    })
+}
+
+/// Whether the file system lives in memory only.
+fn is_volatile(dir: BorrowedFd<'_>) -> bool {
+    const TMPFS: u64 = 0x0102_1994;
+    const RAMFS: u64 = 0x8584_58f6;
+    let kind = rustix::fs::fstatfs(dir).map(|fs| fs.f_type as u64 & 0xffff_ffff);
+    matches!(kind, Ok(TMPFS | RAMFS))
+}
+
+/// The file system: what is known, and who does what may sleep.
+#[derive(Clone)]
+struct Local {
+    core: Arc<Core>,
+    pool: Arc<Pool>,
+}
+
+impl Local {
+    /// Runs what may sleep.
+    fn pooled<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Local) -> VfsResult<T> + Send + 'static,
+    ) -> Op<T> {
+        let local = self.clone();
+        self.pool.run(move || job(&local))
+    }
+
+    /// Runs what sleeps only if the file system is on a device, or objects must be searched for.
+    fn quick<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Local) -> VfsResult<T> + Send + 'static,
+    ) -> Op<T> {
+        if self.core.durable || matches!(self.core.resolver, Resolver::Index(_)) {
+            return self.pooled(job);
+        }
+        job(self).into()
+    }
+}
+
+impl FileSystem for Local {
+    fn info(&self) -> FsInfo {
+        let identity =
+            if self.core.identity.is_caller() { Capabilities::IDENTITY } else { Capabilities(0) };
+        FsInfo {
+            capabilities: Capabilities::LINKS
+                | Capabilities::SYMLINKS
+                | Capabilities::SPECIAL_FILES
+                | identity,
+            max_name: Name::MAX as u32,
+            max_links: 65_000,
+            max_file_size: i64::MAX as u64,
+            time_delta: Time { sec: 0, nsec: 1 },
+            case_insensitive: false,
+            case_preserving: true,
+        }
+    }
+
+    fn root(&self) -> Handle {
+        self.core.root.handle
+    }
+
+    fn lookup(&self, cred: &Cred, dir: &Handle, name: Name<'_>) -> Op<Node> {
+        let path = match core::c_name(name) {
+            Ok(path) => path,
+            Err(error) => return Op::err(error),
+        };
+        if let Some(dir) = self.core.hot(dir) {
+            match self.core.lookup(cred, &dir, &path, ResolveFlags::CACHED) {
+                Err(VfsError::TryLater) => {}
+                done => return done.into(),
+            }
+        }
+        let (cred, dir) = (cred.clone(), *dir);
+        self.quick(move |fs| {
+            let dir = fs.core.object(&dir)?;
+            fs.core.lookup(&cred, &dir, &path, ResolveFlags::empty())
+        })
+    }
+
+    fn parent(&self, cred: &Cred, dir: &Handle) -> Op<Node> {
+        let (cred, dir) = (cred.clone(), *dir);
+        self.quick(move |fs| fs.core.parent(&cred, &*fs.core.object(&dir)?))
+    }
+
+    fn attr(&self, object: &Handle) -> Op<Attr> {
+        if let Some(hot) = self.core.hot(object) {
+            match self.core.attr(&hot) {
+                // Perhaps only our own descriptor keeps it: let go, and look again.
+                Ok(attr) if attr.nlink == 0 => self.core.unnamed(&hot),
+                done => return done.into(),
+            }
+        }
+        let object = *object;
+        self.quick(move |fs| fs.core.attr(&*fs.core.object(&object)?))
+    }
+
+    fn set_attr(&self, cred: &Cred, object: &Handle, changes: &SetAttr) -> Op<Attr> {
+        let (cred, object, changes) = (cred.clone(), *object, *changes);
+        self.quick(move |fs| fs.core.set_attr(&cred, &*fs.core.object(&object)?, &changes))
+    }
+
+    fn access(&self, cred: &Cred, object: &Handle, wanted: Access) -> Op<Access> {
+        if let Some(hot) = self.core.hot(object) {
+            return self.core.access(cred, &hot, wanted).into();
+        }
+        let (cred, object) = (cred.clone(), *object);
+        self.quick(move |fs| fs.core.access(&cred, &*fs.core.object(&object)?, wanted))
+    }
+
+    fn read_link(&self, _cred: &Cred, link: &Handle) -> Op<Bytes> {
+        let link = *link;
+        self.quick(move |fs| fs.core.read_link(&*fs.core.object(&link)?))
+    }
+
+    fn read_dir(&self, cred: &Cred, dir: &Handle, after: u64, limit: ReadDirLimit) -> Op<Listing> {
+        let (cred, dir) = (cred.clone(), *dir);
+        self.quick(move |fs| fs.core.read_dir(&cred, &*fs.core.object(&dir)?, after, limit))
+    }
+
+    // What creates goes to the pool always: its threads have a creation mask of their own.
+    fn make(
+        &self,
+        cred: &Cred,
+        dir: &Handle,
+        name: Name<'_>,
+        what: &NewNode,
+        attr: &SetAttr,
+    ) -> Op<Made> {
+        let (cred, dir, what, attr) = (cred.clone(), *dir, what.clone(), *attr);
+        let owned = name.as_bytes().to_vec();
+        self.pooled(move |fs| {
+            let name = Name::new(&owned).map_err(|_| VfsError::Invalid)?;
+            fs.core.make(&cred, &*fs.core.object(&dir)?, name, &what, &attr)
+        })
+    }
+
+    fn open(&self, cred: &Cred, file: &Handle, access: OpenAccess) -> Op<Arc<dyn File>> {
+        let open = move |fs: &Local, object: Arc<Object>, cred: &Cred| {
+            let fd = fs.core.open_file(cred, &object, access)?;
+            Ok(LocalFile::new(fs, object, fd, access, cred.clone()))
+        };
+        if let Some(hot) = self.core.hot(file) {
+            return open(self, hot, cred).into();
+        }
+        let (cred, file) = (cred.clone(), *file);
+        self.quick(move |fs| open(fs, fs.core.object(&file)?, &cred))
+    }
+
+    fn create(
+        &self,
+        cred: &Cred,
+        dir: &Handle,
+        name: Name<'_>,
+        how: CreateHow,
+        attr: &SetAttr,
+        access: OpenAccess,
+    ) -> Op<Created> {
+        let (cred, dir, attr) = (cred.clone(), *dir, *attr);
+        let owned = name.as_bytes().to_vec();
+        self.pooled(move |fs| {
+            let name = Name::new(&owned).map_err(|_| VfsError::Invalid)?;
+            let dir = fs.core.object(&dir)?;
+            let Found { object, attr, fd, dir, created } =
+                fs.core.create(&cred, &dir, name, how, &attr, access)?;
+            let node = Node { handle: object.handle, attr };
+            let file = LocalFile::new(fs, object, fd, access, cred);
+            Ok(Created { node, file, dir, created })
+        })
+    }
+
+    fn remove(&self, cred: &Cred, dir: &Handle, name: Name<'_>) -> Op<DirChange> {
+        let (cred, dir) = (cred.clone(), *dir);
+        let owned = name.as_bytes().to_vec();
+        self.quick(move |fs| {
+            let name = Name::new(&owned).map_err(|_| VfsError::Invalid)?;
+            fs.core.remove(&cred, &*fs.core.object(&dir)?, name)
+        })
+    }
+
+    fn rename(
+        &self,
+        cred: &Cred,
+        from_dir: &Handle,
+        from: Name<'_>,
+        to_dir: &Handle,
+        to: Name<'_>,
+    ) -> Op<(DirChange, DirChange)> {
+        let (cred, from_dir, to_dir) = (cred.clone(), *from_dir, *to_dir);
+        let (old, new) = (from.as_bytes().to_vec(), to.as_bytes().to_vec());
+        self.quick(move |fs| {
+            let from = Name::new(&old).map_err(|_| VfsError::Invalid)?;
+            let to = Name::new(&new).map_err(|_| VfsError::Invalid)?;
+            let (from_dir, to_dir) = (fs.core.object(&from_dir)?, fs.core.object(&to_dir)?);
+            fs.core.rename(&cred, &from_dir, from, &to_dir, to)
+        })
+    }
+
+    fn link(&self, cred: &Cred, object: &Handle, dir: &Handle, name: Name<'_>) -> Op<DirChange> {
+        let (cred, object, dir) = (cred.clone(), *object, *dir);
+        let owned = name.as_bytes().to_vec();
+        self.quick(move |fs| {
+            let name = Name::new(&owned).map_err(|_| VfsError::Invalid)?;
+            let (object, dir) = (fs.core.object(&object)?, fs.core.object(&dir)?);
+            fs.core.link(&cred, &object, &dir, name)
+        })
+    }
+
+    fn stat_fs(&self) -> Op<FsStat> {
+        self.core.stat_fs().into()
+    }
+}
+
+impl Core {
+    fn access(&self, cred: &Cred, object: &Object, wanted: Access) -> VfsResult<Access> {
+        let allowed = |bits| sys::accessible(object.as_fd(), bits).is_ok();
+        let bits = self.identity.act(cred, || {
+            let each = [posix::READ, posix::WRITE, posix::EXEC];
+            Ok(each.into_iter().filter(|bit| allowed(*bit)).fold(0, |all, bit| all | bit))
+        })?;
+        let attr = self.attr(object)?;
+        // The rules from bits to kinds of access are the same, whoever found the bits.
+        let owner = Cred::user(u32::MAX, u32::MAX);
+        let found = Attr { mode: bits << 6, uid: owner.uid, ..attr };
+        let granted = posix::access(&found, &owner, wanted);
+        if self.identity.is_caller() {
+            return Ok(granted);
+        }
+        Ok(granted & posix::access(&attr, cred, wanted))
+    }
+
+    fn read_link(&self, link: &Object) -> VfsResult<Bytes> {
+        if link.kind != Kind::Symlink {
+            return Err(VfsError::WrongType);
+        }
+        let target = rustix::fs::readlinkat(link, c"", Vec::new()).map_err(errno::vfs)?;
+        Ok(Bytes::from(target.into_bytes()))
+    }
+
+    fn stat_fs(&self) -> VfsResult<FsStat> {
+        let fs = rustix::fs::fstatvfs(self.root.as_fd()).map_err(errno::vfs)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(fs.f_frsize);
+        Ok(FsStat {
+            total_bytes: bytes(fs.f_blocks),
+            free_bytes: bytes(fs.f_bfree),
+            avail_bytes: bytes(fs.f_bavail),
+            total_files: fs.f_files,
+            free_files: fs.f_ffree,
+            avail_files: fs.f_favail,
+        })
+    }
+}

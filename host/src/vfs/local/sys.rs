@@ -1,0 +1,140 @@
+//! The system calls that rustix does not have: file handles, per-thread identity, access checks.
+//!
+//! The only place of this backend with unsafe code. Identity changes are raw system calls: the
+//! C library's `setgroups` would change every thread of the process.
+#![allow(unsafe_code)]
+
+use std::ffi::CStr;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use rustix::io::Errno;
+
+/// The most bytes that the kernel puts into a file handle (`MAX_HANDLE_SZ`).
+const MAX_FH: usize = 128;
+
+/// As the kernel's `struct file_handle`, with room for the largest.
+#[repr(C, align(4))]
+struct RawHandle {
+    bytes: u32,
+    kind: i32,
+    data: [u8; MAX_FH],
+}
+
+/// A handle as the kernel makes it.
+pub(super) struct FileHandle {
+    kind: i32,
+    len: usize,
+    data: [u8; MAX_FH],
+}
+
+impl FileHandle {
+    /// A handle of these parts, if the kernel could have made it.
+    pub(super) fn new(kind: i32, bytes: &[u8]) -> Option<Self> {
+        let mut data = [0; MAX_FH];
+        data.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        Some(Self { kind, len: bytes.len(), data })
+    }
+
+    pub(super) fn kind(&self) -> i32 {
+        self.kind
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.data.get(..self.len).unwrap_or_default()
+    }
+}
+
+/// The handle of `name` in `dir`, or of `dir` itself if `name` is empty. Symbolic links are not
+/// followed. `identity_only` asks for a handle even where the file system can't open by handle.
+pub(super) fn name_to_handle(
+    dir: BorrowedFd<'_>,
+    name: &CStr,
+    identity_only: bool,
+) -> Result<FileHandle, Errno> {
+    let mut raw = RawHandle { bytes: MAX_FH as u32, kind: 0, data: [0; MAX_FH] };
+    let mut mount = 0_i32;
+    let mut flags = if name.is_empty() { libc::AT_EMPTY_PATH } else { 0 };
+    if identity_only {
+        flags |= libc::AT_HANDLE_FID;
+    }
+    // SAFETY: `name` is a C string, `raw` has the kernel's layout and says how much room it has,
+    // `mount` is a plain integer; all three outlive the call.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_name_to_handle_at,
+            dir.as_raw_fd(),
+            name.as_ptr(),
+            &raw mut raw,
+            &raw mut mount,
+            flags,
+        )
+    };
+    check(done)?;
+    let len = (raw.bytes as usize).min(MAX_FH);
+    Ok(FileHandle { kind: raw.kind, len, data: raw.data })
+}
+
+/// Opens an object of the file system that `mount` is on. Needs CAP_DAC_READ_SEARCH.
+pub(super) fn open_by_handle(mount: BorrowedFd<'_>, handle: &FileHandle) -> Result<OwnedFd, Errno> {
+    let mut raw = RawHandle { bytes: handle.len as u32, kind: handle.kind, data: handle.data };
+    let flags = libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+    // SAFETY: `raw` has the kernel's layout, holds `bytes` bytes of data, and outlives the call.
+    let fd = unsafe {
+        libc::syscall(libc::SYS_open_by_handle_at, mount.as_raw_fd(), &raw mut raw, flags)
+    };
+    check(fd)?;
+    // SAFETY: the kernel just gave this descriptor to us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Whether this thread's identity has all of `mode` (`R_OK`, `W_OK`, `X_OK` bits) on `object`.
+pub(super) fn accessible(object: BorrowedFd<'_>, mode: u32) -> Result<(), Errno> {
+    let flags = libc::AT_EMPTY_PATH | libc::AT_EACCESS | libc::AT_SYMLINK_NOFOLLOW;
+    // SAFETY: the path is a constant C string; no memory is written.
+    let done = unsafe {
+        libc::syscall(libc::SYS_faccessat2, object.as_raw_fd(), c"".as_ptr(), mode, flags)
+    };
+    check(done).map(drop)
+}
+
+/// Sets this thread's user for file-system checks; false if it did not take effect.
+pub(super) fn set_fs_user(uid: u32) -> bool {
+    // SAFETY: both calls take integers only. The second asks for an impossible user, which
+    // changes nothing and answers with the current one: the call reports failure in no other way.
+    unsafe {
+        libc::syscall(libc::SYS_setfsuid, uid);
+        libc::syscall(libc::SYS_setfsuid, u32::MAX) as u32 == uid
+    }
+}
+
+/// Sets this thread's group for file-system checks; false if it did not take effect.
+pub(super) fn set_fs_group(gid: u32) -> bool {
+    // SAFETY: as in `set_fs_user`.
+    unsafe {
+        libc::syscall(libc::SYS_setfsgid, gid);
+        libc::syscall(libc::SYS_setfsgid, u32::MAX) as u32 == gid
+    }
+}
+
+/// Sets this thread's supplementary groups, and no other thread's.
+pub(super) fn set_groups(groups: &[u32]) -> Result<(), Errno> {
+    // SAFETY: the kernel reads `len` group ids from a slice that outlives the call.
+    let done = unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) };
+    check(done).map(drop)
+}
+
+/// Gives this thread a file-creation mask (and working directory) of its own, and clears it.
+pub(super) fn clear_thread_umask() -> Result<(), Errno> {
+    // SAFETY: only this thread's view of its `fs_struct` changes.
+    check(unsafe { libc::syscall(libc::SYS_unshare, libc::CLONE_FS) })?;
+    rustix::process::umask(rustix::fs::Mode::empty());
+    Ok(())
+}
+
+fn check(result: libc::c_long) -> Result<libc::c_long, Errno> {
+    if result < 0 {
+        let error = std::io::Error::last_os_error();
+        return Err(Errno::from_io_error(&error).unwrap_or(Errno::IO));
+    }
+    Ok(result)
+}
