@@ -7,7 +7,10 @@ use dittofs_host::vfs::local::{self, Options};
 use dittofs_testkit::vfs::Fixture;
 
 fn fixture(dir: tempfile::TempDir, options: &Options) -> Fixture {
-    assert!(rustix::process::geteuid().is_root(), "these tests act as several users: run as root");
+    assert!(
+        rustix::process::geteuid().is_root(),
+        "these tests act as several users: run as root"
+    );
     Fixture::new(local::open(dir.path(), options).unwrap()).keeping(dir)
 }
 
@@ -21,7 +24,10 @@ fn in_memory() -> tempfile::TempDir {
 }
 
 fn unprivileged() -> Options {
-    Options { unprivileged: true, ..Options::default() }
+    Options {
+        unprivileged: true,
+        ..Options::default()
+    }
 }
 
 mod disk {
@@ -37,5 +43,8 @@ mod ordinary_user_on_disk {
 }
 
 mod ordinary_user_on_tmpfs {
-    dittofs_testkit::vfs_conformance!(|| super::fixture(super::in_memory(), &super::unprivileged()));
+    dittofs_testkit::vfs_conformance!(|| super::fixture(
+        super::in_memory(),
+        &super::unprivileged()
+    ));
 }

@@ -32,7 +32,10 @@ pub(super) struct Cache {
 
 impl Cache {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { half: (capacity / 2).max(1), maps: Mutex::default() }
+        Self {
+            half: (capacity / 2).max(1),
+            maps: Mutex::default(),
+        }
     }
 
     pub(super) fn find(&self, handle: &Handle) -> Option<Arc<Object>> {

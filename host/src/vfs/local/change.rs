@@ -1,8 +1,9 @@
 //! The change counter, made from ctime.
 //!
 //! Linux 6.13 and later give ctime fine granularity whenever somebody looked at it since the last
-//! change (multigrain timestamps, on ext4, XFS, Btrfs and tmpfs); there ctime in nanoseconds is
-//! the counter. Elsewhere ctime moves with the kernel's tick of up to 10 ms, and two changes in
+//! change (multigrain timestamps, on ext4, XFS and Btrfs); there ctime in nanoseconds is the
+//! counter. Elsewhere (also on tmpfs, whose directories take over the coarse ctime of the entry
+//! that changed) ctime moves with the kernel's tick of up to 10 ms, and two changes in
 //! one tick look alike. Then every change made through us is remembered in a bounded table that
 //! keeps the counter growing. Its limits: changes that other processes make within one tick
 //! stay unseen, as with knfsd on such kernels; and an entry that is pushed out by 65,536 later
@@ -34,7 +35,16 @@ pub(super) struct Raised {
 impl Changes {
     /// Finds out how fine ctime is on the file system of `dir`, with an unnamed temporary file.
     pub(super) fn probe(dir: BorrowedFd<'_>) -> Self {
-        if is_fine(dir).unwrap_or(false) { Self::Fine } else { Self::Coarse(Mutex::default()) }
+        if is_fine(dir).unwrap_or(false) {
+            Self::Fine
+        } else {
+            Self::coarse()
+        }
+    }
+
+    /// With the table, for where ctime is known to be coarse.
+    pub(super) fn coarse() -> Self {
+        Self::Coarse(Mutex::default())
     }
 
     pub(super) fn is_fine(&self) -> bool {
@@ -45,9 +55,11 @@ impl Changes {
     pub(super) fn value(&self, fileid: u64, ctime: u64) -> u64 {
         match self {
             Self::Fine => ctime,
-            Self::Coarse(raised) => {
-                raised.lock().values.get(&fileid).map_or(ctime, |value| ctime.max(*value))
-            }
+            Self::Coarse(raised) => raised
+                .lock()
+                .values
+                .get(&fileid)
+                .map_or(ctime, |value| ctime.max(*value)),
         }
     }
 
@@ -111,6 +123,9 @@ mod tests {
         for fileid in 0..2 * REMEMBERED as u64 {
             raised.bump(fileid, 1);
         }
-        assert_eq!((raised.values.len(), raised.order.len()), (REMEMBERED, REMEMBERED));
+        assert_eq!(
+            (raised.values.len(), raised.order.len()),
+            (REMEMBERED, REMEMBERED)
+        );
     }
 }

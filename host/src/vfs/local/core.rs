@@ -31,8 +31,8 @@ const MOST_LOST: usize = 4096;
 
 /// How an object is opened whose descriptor was closed.
 pub(super) enum Resolver {
-    /// The kernel opens it by handle.
-    Kernel,
+    /// The kernel opens it by handle, on the mount that this directory is on.
+    Kernel(OwnedFd),
     /// We know where it was last seen.
     Index(Index),
 }
@@ -63,21 +63,38 @@ impl Core {
         }
         let parts = self.handles.parse(handle)?;
         let fd = match &self.resolver {
-            Resolver::Kernel => self.identity.serve(|| {
-                sys::open_by_handle(self.root.as_fd(), &parts.kernel).map_err(|error| {
+            Resolver::Kernel(mount) => self.identity.serve(|| {
+                sys::open_by_handle(mount.as_fd(), &parts.kernel).map_err(|error| {
                     // A handle that the file system can't read was not made by it.
-                    if error == rustix::io::Errno::INVAL { VfsError::BadHandle } else { errno::vfs(error) }
+                    if error == rustix::io::Errno::INVAL {
+                        VfsError::BadHandle
+                    } else {
+                        errno::vfs(error)
+                    }
                 })
             })?,
             Resolver::Index(index) => index.open(self, parts.fileid, handle)?,
         };
         let stat = stat(fd.as_fd())?;
-        if !self.is_ours(&stat) || stat.stx_ino != parts.fileid {
+        if !self.is_ours(&stat) {
             return Err(VfsError::Stale);
         }
-        let object = Object { fd, handle: *handle, kind: kind(&stat)?, fileid: stat.stx_ino };
+        // Kernels overlook what is too much in a handle; an object has one handle only.
+        if self.handles.of(fd.as_fd(), c"", stat.stx_ino)? != *handle {
+            return Err(VfsError::BadHandle);
+        }
+        let object = Object {
+            fd,
+            handle: *handle,
+            kind: kind(&stat)?,
+            fileid: stat.stx_ino,
+        };
         // An object without a name is not kept: that would keep its data.
-        if stat.stx_nlink == 0 { Ok(Arc::new(object)) } else { Ok(self.cache.keep(object)) }
+        if stat.stx_nlink == 0 {
+            Ok(Arc::new(object))
+        } else {
+            Ok(self.cache.keep(object))
+        }
     }
 
     /// As [`Core::object`], if that takes no system call.
@@ -100,7 +117,12 @@ impl Core {
             return Err(VfsError::AccessDenied);
         }
         let handle = self.handles.of(fd.as_fd(), c"", stat.stx_ino)?;
-        let object = Object { fd, handle, kind: kind(&stat)?, fileid: stat.stx_ino };
+        let object = Object {
+            fd,
+            handle,
+            kind: kind(&stat)?,
+            fileid: stat.stx_ino,
+        };
         self.seen(dir.fileid, name, stat.stx_ino);
         let attr = self.attr_from(&stat)?;
         Ok((self.cache.keep(object), attr))
@@ -175,7 +197,14 @@ impl Core {
         self.settle(dir)?;
         let after = self.attr(dir)?.change;
         // Other processes may change the directory in between, so this is not atomic.
-        Ok((done, DirChange { atomic: false, before, after }))
+        Ok((
+            done,
+            DirChange {
+                atomic: false,
+                before,
+                after,
+            },
+        ))
     }
 
     /// Forces an object's metadata (of a directory: its entries) to the device.
@@ -223,7 +252,8 @@ impl Core {
         object: &Object,
         want: u32,
     ) -> VfsResult<()> {
-        self.identity.judge(|| posix::check(&self.attr(object)?, cred, want))
+        self.identity
+            .judge(|| posix::check(&self.attr(object)?, cred, want))
     }
 }
 
@@ -281,11 +311,16 @@ pub(super) fn c_name(name: Name<'_>) -> VfsResult<std::ffi::CString> {
 }
 
 fn time(from: rustix::fs::StatxTimestamp) -> Time {
-    Time { sec: from.tv_sec, nsec: from.tv_nsec }
+    Time {
+        sec: from.tv_sec,
+        nsec: from.tv_nsec,
+    }
 }
 
 /// ctime in nanoseconds; a time before 1970 counts as 0.
 fn ctime(stat: &Statx) -> u64 {
     let seconds = u64::try_from(stat.stx_ctime.tv_sec).unwrap_or(0);
-    seconds.saturating_mul(1_000_000_000).saturating_add(u64::from(stat.stx_ctime.tv_nsec))
+    seconds
+        .saturating_mul(1_000_000_000)
+        .saturating_add(u64::from(stat.stx_ctime.tv_nsec))
 }

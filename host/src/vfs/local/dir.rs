@@ -10,9 +10,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 
 use bytes::Bytes;
-use dittofs_sdk::vfs::{
-    Cred, DirEntry, Listing, Node, ReadDirLimit, VfsError, VfsResult, posix,
-};
+use dittofs_sdk::vfs::{Cred, DirEntry, Listing, Node, ReadDirLimit, VfsError, VfsResult, posix};
 use rustix::fs::{OFlags, RawDir, SeekFrom};
 
 use super::cache::Object;
@@ -43,7 +41,8 @@ impl Core {
         if offset != 0 {
             rustix::fs::seek(&open, SeekFrom::Start(offset)).map_err(|_| VfsError::BadCookie)?;
         }
-        self.identity.act(cred, || self.list(cred, dir, &open, limit))
+        self.identity
+            .act(cred, || self.list(cred, dir, &open, limit))
     }
 
     fn list(
@@ -66,14 +65,21 @@ impl Core {
                 continue;
             }
             if entries.len() == most {
-                return Ok(Listing { entries, eof: false });
+                return Ok(Listing {
+                    entries,
+                    eof: false,
+                });
             }
             self.seen(dir.fileid, name.to_bytes(), entry.ino());
             entries.push(DirEntry {
                 name: Bytes::copy_from_slice(name.to_bytes()),
                 cookie: cookie(entry.next_entry_cookie()),
                 fileid: entry.ino(),
-                node: if attrs { self.entry_node(open, name, entry.ino()) } else { None },
+                node: if attrs {
+                    self.entry_node(open, name, entry.ino())
+                } else {
+                    None
+                },
             });
         }
         Ok(Listing { entries, eof: true })
@@ -87,12 +93,19 @@ impl Core {
         if stat.stx_ino != fileid || !self.is_ours(&stat) {
             return None;
         }
-        Some(Node { handle, attr: self.attr_from(&stat).ok()? })
+        Some(Node {
+            handle,
+            attr: self.attr_from(&stat).ok()?,
+        })
     }
 }
 
 fn cookie(offset: u64) -> u64 {
-    if offset < 3 { RESERVED + offset } else { offset }
+    if offset < 3 {
+        RESERVED + offset
+    } else {
+        offset
+    }
 }
 
 fn offset(cookie: u64) -> Option<u64> {

@@ -18,8 +18,14 @@ const LOW: u32 = 0x7fff_ffff;
 /// Writes the verifier into the times of a file just created.
 pub(super) fn remember(file: BorrowedFd<'_>, verifier: [u8; 8]) -> VfsResult<()> {
     let [atime, mtime] = times(verifier);
-    let spec = |time: Time| Timespec { tv_sec: time.sec, tv_nsec: time.nsec.into() };
-    let times = Timestamps { last_access: spec(atime), last_modification: spec(mtime) };
+    let spec = |time: Time| Timespec {
+        tv_sec: time.sec,
+        tv_nsec: time.nsec.into(),
+    };
+    let times = Timestamps {
+        last_access: spec(atime),
+        last_modification: spec(mtime),
+    };
     rustix::fs::futimens(file, &times).map_err(errno::vfs)
 }
 
@@ -34,6 +40,8 @@ pub(super) fn matches(attr: &Attr, verifier: [u8; 8]) -> bool {
 
 fn times(verifier: [u8; 8]) -> [Time; 2] {
     let verifier = u64::from_be_bytes(verifier);
-    [(verifier >> 32) as u32, verifier as u32]
-        .map(|half| Time { sec: i64::from(half & LOW), nsec: MARK + (half >> 31) })
+    [(verifier >> 32) as u32, verifier as u32].map(|half| Time {
+        sec: i64::from(half & LOW),
+        nsec: MARK + (half >> 31),
+    })
 }

@@ -28,7 +28,8 @@ impl Core {
         access: OpenAccess,
     ) -> VfsResult<OwnedFd> {
         posix::require_file(object.kind)?;
-        self.identity.judge(|| posix::check_open(&self.attr(object)?, cred, access))?;
+        self.identity
+            .judge(|| posix::check_open(&self.attr(object)?, cred, access))?;
         let open = || reopen(object.as_fd(), open_flags(access));
         match self.identity.act(cred, open) {
             Err(VfsError::AccessDenied) if access == OpenAccess::Read => {
@@ -75,8 +76,17 @@ impl LocalFile {
         cred: Cred,
     ) -> Arc<dyn File> {
         let core = Arc::clone(&local.core);
-        let open = Some(Arc::new(Open { core, object, fd, access, cred }));
-        Arc::new(Self { local: local.clone(), open })
+        let open = Some(Arc::new(Open {
+            core,
+            object,
+            fd,
+            access,
+            cred,
+        }));
+        Arc::new(Self {
+            local: local.clone(),
+            open,
+        })
     }
 
     fn run<T: Send + 'static>(
@@ -103,7 +113,9 @@ impl File for LocalFile {
     }
 
     fn read(&self, offset: u64, count: u32, into: Buffer) -> Op<ReadOk> {
-        let Some(open) = &self.open else { return Op::err(VfsError::Io) };
+        let Some(open) = &self.open else {
+            return Op::err(VfsError::Io);
+        };
         if !open.access.reads() {
             return Op::err(VfsError::AccessDenied);
         }
@@ -213,9 +225,15 @@ impl Open {
             Stability::Data if self.core.durable => ReadWriteFlags::DSYNC,
             _ => ReadWriteFlags::empty(),
         };
-        let count = self.core.identity.act(&self.cred, || self.write_all(offset, data, flags))?;
+        let count = self
+            .core
+            .identity
+            .act(&self.cred, || self.write_all(offset, data, flags))?;
         self.core.changed(self.object.fileid, self.fd.as_fd())?;
-        Ok(Written { count: count as u32, stability: how })
+        Ok(Written {
+            count: count as u32,
+            stability: how,
+        })
     }
 
     fn write_all(&self, offset: u64, data: &[u8], how: ReadWriteFlags) -> VfsResult<usize> {
@@ -258,7 +276,9 @@ impl Open {
 
     fn truncate(&self, size: u64) -> VfsResult<Attr> {
         self.check_writable()?;
-        self.core.identity.act(&self.cred, || self.core.resize(&self.object, &self.fd, size))?;
+        self.core.identity.act(&self.cred, || {
+            self.core.resize(&self.object, &self.fd, size)
+        })?;
         self.core.changed(self.object.fileid, self.fd.as_fd())?;
         if self.core.durable {
             rustix::fs::fsync(&self.fd).map_err(|_| {
@@ -270,6 +290,10 @@ impl Open {
     }
 
     fn check_writable(&self) -> VfsResult<()> {
-        if self.access.writes() { Ok(()) } else { Err(VfsError::AccessDenied) }
+        if self.access.writes() {
+            Ok(())
+        } else {
+            Err(VfsError::AccessDenied)
+        }
     }
 }

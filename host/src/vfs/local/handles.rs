@@ -87,12 +87,18 @@ impl Handles {
             return None;
         }
         let kernel = FileHandle::new(i32::from_be_bytes(*kind), kernel)?;
-        Some(Parts { fileid: u64::from_be_bytes(*fileid), kernel })
+        Some(Parts {
+            fileid: u64::from_be_bytes(*fileid),
+            kernel,
+        })
     }
 }
 
 fn tag(key: &[u8; 32], bytes: &[u8]) -> [u8; TAG] {
-    let digest = Sha256::new().chain_update(key).chain_update(bytes).finalize();
+    let digest = Sha256::new()
+        .chain_update(key)
+        .chain_update(bytes)
+        .finalize();
     let mut tag = [0; TAG];
     tag.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
     tag

@@ -59,7 +59,9 @@ impl Identity {
 
     /// Runs `call` as `cred`, where the kernel decides.
     pub(super) fn act<T>(&self, cred: &Cred, call: impl FnOnce() -> VfsResult<T>) -> VfsResult<T> {
-        let Self::Caller(server) = self else { return call() };
+        let Self::Caller(server) = self else {
+            return call();
+        };
         // The superuser passes every check, so that only the group of new objects matters.
         let is_server = cred.uid == server.uid && cred.gid == server.gid;
         let _guard = server.become_(Some(cred).filter(|_| !is_server))?;
@@ -68,7 +70,9 @@ impl Identity {
 
     /// Runs `call` as the server itself.
     pub(super) fn serve<T>(&self, call: impl FnOnce() -> VfsResult<T>) -> VfsResult<T> {
-        let Self::Caller(server) = self else { return call() };
+        let Self::Caller(server) = self else {
+            return call();
+        };
         let _guard = server.become_(None)?;
         call()
     }
@@ -85,7 +89,11 @@ impl Server {
         if before.as_ref() != wanted {
             self.switch(wanted)?;
         }
-        let back = if WORKER.get() || before.as_ref() == wanted { None } else { Some(before) };
+        let back = if WORKER.get() || before.as_ref() == wanted {
+            None
+        } else {
+            Some(before)
+        };
         Ok(Guard { server: self, back })
     }
 
@@ -98,7 +106,8 @@ impl Server {
         if uid == u32::MAX || gid == u32::MAX {
             return Err(VfsError::Invalid);
         }
-        let done = sys::set_groups(groups).is_ok() && sys::set_fs_group(gid) && sys::set_fs_user(uid);
+        let done =
+            sys::set_groups(groups).is_ok() && sys::set_fs_group(gid) && sys::set_fs_user(uid);
         if !done {
             self.reset();
             return Err(VfsError::Io);

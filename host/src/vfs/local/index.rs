@@ -34,7 +34,11 @@ pub(super) struct Index {
 
 impl Index {
     pub(super) fn new() -> Self {
-        Self { places: Mutex::default(), last_walk: Mutex::default(), gone: Mutex::default() }
+        Self {
+            places: Mutex::default(),
+            last_walk: Mutex::default(),
+            gone: Mutex::default(),
+        }
     }
 
     pub(super) fn note(&self, fileid: u64, dir: u64, name: &[u8]) {
@@ -111,7 +115,9 @@ impl Index {
         let mut open = vec![core.root.fileid];
         let mut seen = 0;
         while let Some(number) = open.pop() {
-            let Some(dir) = self.enter(core, number) else { continue };
+            let Some(dir) = self.enter(core, number) else {
+                continue;
+            };
             let mut buffer = vec![MaybeUninit::uninit(); 32 * 1024];
             let mut entries = RawDir::new(&dir, &mut buffer);
             while let Some(Ok(entry)) = entries.next() {
@@ -121,7 +127,8 @@ impl Index {
                 }
                 self.note(entry.ino(), number, name.to_bytes());
                 seen += 1;
-                let may_be_dir = matches!(entry.file_type(), FileType::Directory | FileType::Unknown);
+                let may_be_dir =
+                    matches!(entry.file_type(), FileType::Directory | FileType::Unknown);
                 if may_be_dir && seen < MOST {
                     open.push(entry.ino());
                 }

@@ -114,7 +114,10 @@ pub enum LocalError {
 pub fn open(dir: &Path, options: &Options) -> Result<Arc<dyn FileSystem>, LocalError> {
     let failed = |error: rustix::io::Errno| match error {
         rustix::io::Errno::NOTDIR => LocalError::NotDir(dir.into()),
-        error => LocalError::Open { path: dir.into(), error: error.into() },
+        error => LocalError::Open {
+            path: dir.into(),
+            error: error.into(),
+        },
     };
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let fd = rustix::fs::open(dir, flags, Mode::empty()).map_err(failed)?;
@@ -128,19 +131,25 @@ pub fn open(dir: &Path, options: &Options) -> Result<Arc<dyn FileSystem>, LocalE
         error: std::io::Error::other(error),
     })?;
     let pool = Pool::new(options.threads, options.queue);
-    Ok(Arc::new(Local { core: Arc::new(core), pool: Arc::new(pool) }))
+    Ok(Arc::new(Local {
+        core: Arc::new(core),
+        pool: Arc::new(pool),
+    }))
 }
 
 fn start(fd: OwnedFd, handles: Handles, options: &Options) -> VfsResult<Core> {
     let stat = self::core::stat(fd.as_fd())?;
     let handle = handles.of(fd.as_fd(), c"", stat.stx_ino)?;
-    let identity = if options.unprivileged { Identity::Own } else { Identity::detect() };
-    let resolver = match handles.parse(&handle) {
-        Ok(own) if identity.is_caller() && sys::open_by_handle(fd.as_fd(), &own.kernel).is_ok() => {
-            Resolver::Kernel
-        }
+    let identity = if options.unprivileged {
+        Identity::Own
+    } else {
+        Identity::detect()
+    };
+    let resolver = match by_handle(&fd, &handles, &handle) {
+        Some(mount) if identity.is_caller() => Resolver::Kernel(mount),
         _ => Resolver::Index(Index::new()),
     };
+    let durable = !is_volatile(fd.as_fd());
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     let limit = limit.map_or(usize::MAX, |limit| limit as usize / 4);
     Ok(Core {
@@ -148,12 +157,30 @@ fn start(fd: OwnedFd, handles: Handles, options: &Options) -> VfsResult<Core> {
         identity,
         resolver,
         cache: Cache::new(options.cached_objects.min(limit)),
-        changes: Changes::probe(fd.as_fd()),
-        durable: !is_volatile(fd.as_fd()),
+        changes: if durable {
+            Changes::probe(fd.as_fd())
+        } else {
+            Changes::coarse()
+        },
+        durable,
         lost: Mutex::default(),
         handles,
-        root: Arc::new(Object { fd, handle, kind: Kind::Dir, fileid: stat.stx_ino }),
+        root: Arc::new(Object {
+            fd,
+            handle,
+            kind: Kind::Dir,
+            fileid: stat.stx_ino,
+        }),
     })
+}
+
+/// A descriptor by which the kernel opens handles, if it does that for us. An `O_PATH` one is
+/// not good enough for it.
+fn by_handle(root: &OwnedFd, handles: &Handles, handle: &Handle) -> Option<OwnedFd> {
+    let mount = core::reopen(root.as_fd(), OFlags::RDONLY | OFlags::DIRECTORY).ok()?;
+    let own = handles.parse(handle).ok()?;
+    sys::open_by_handle(mount.as_fd(), &own.kernel).ok()?;
+    Some(mount)
 }
 
 /// Whether the file system lives in memory only.
@@ -195,8 +222,11 @@ impl Local {
 
 impl FileSystem for Local {
     fn info(&self) -> FsInfo {
-        let identity =
-            if self.core.identity.is_caller() { Capabilities::IDENTITY } else { Capabilities(0) };
+        let identity = if self.core.identity.is_caller() {
+            Capabilities::IDENTITY
+        } else {
+            Capabilities(0)
+        };
         FsInfo {
             capabilities: Capabilities::LINKS
                 | Capabilities::SYMLINKS
@@ -252,7 +282,10 @@ impl FileSystem for Local {
 
     fn set_attr(&self, cred: &Cred, object: &Handle, changes: &SetAttr) -> Op<Attr> {
         let (cred, object, changes) = (cred.clone(), *object, *changes);
-        self.quick(move |fs| fs.core.set_attr(&cred, &*fs.core.object(&object)?, &changes))
+        self.quick(move |fs| {
+            fs.core
+                .set_attr(&cred, &*fs.core.object(&object)?, &changes)
+        })
     }
 
     fn access(&self, cred: &Cred, object: &Handle, wanted: Access) -> Op<Access> {
@@ -270,7 +303,10 @@ impl FileSystem for Local {
 
     fn read_dir(&self, cred: &Cred, dir: &Handle, after: u64, limit: ReadDirLimit) -> Op<Listing> {
         let (cred, dir) = (cred.clone(), *dir);
-        self.quick(move |fs| fs.core.read_dir(&cred, &*fs.core.object(&dir)?, after, limit))
+        self.quick(move |fs| {
+            fs.core
+                .read_dir(&cred, &*fs.core.object(&dir)?, after, limit)
+        })
     }
 
     // What creates goes to the pool always: its threads have a creation mask of their own.
@@ -286,7 +322,8 @@ impl FileSystem for Local {
         let owned = name.as_bytes().to_vec();
         self.pooled(move |fs| {
             let name = Name::new(&owned).map_err(|_| VfsError::Invalid)?;
-            fs.core.make(&cred, &*fs.core.object(&dir)?, name, &what, &attr)
+            fs.core
+                .make(&cred, &*fs.core.object(&dir)?, name, &what, &attr)
         })
     }
 
@@ -316,11 +353,24 @@ impl FileSystem for Local {
         self.pooled(move |fs| {
             let name = Name::new(&owned).map_err(|_| VfsError::Invalid)?;
             let dir = fs.core.object(&dir)?;
-            let Found { object, attr, fd, dir, created } =
-                fs.core.create(&cred, &dir, name, how, &attr, access)?;
-            let node = Node { handle: object.handle, attr };
+            let Found {
+                object,
+                attr,
+                fd,
+                dir,
+                created,
+            } = fs.core.create(&cred, &dir, name, how, &attr, access)?;
+            let node = Node {
+                handle: object.handle,
+                attr,
+            };
             let file = LocalFile::new(fs, object, fd, access, cred);
-            Ok(Created { node, file, dir, created })
+            Ok(Created {
+                node,
+                file,
+                dir,
+                created,
+            })
         })
     }
 
@@ -371,12 +421,19 @@ impl Core {
         let allowed = |bits| sys::accessible(object.as_fd(), bits).is_ok();
         let bits = self.identity.act(cred, || {
             let each = [posix::READ, posix::WRITE, posix::EXEC];
-            Ok(each.into_iter().filter(|bit| allowed(*bit)).fold(0, |all, bit| all | bit))
+            Ok(each
+                .into_iter()
+                .filter(|bit| allowed(*bit))
+                .fold(0, |all, bit| all | bit))
         })?;
         let attr = self.attr(object)?;
         // The rules from bits to kinds of access are the same, whoever found the bits.
         let owner = Cred::user(u32::MAX, u32::MAX);
-        let found = Attr { mode: bits << 6, uid: owner.uid, ..attr };
+        let found = Attr {
+            mode: bits << 6,
+            uid: owner.uid,
+            ..attr
+        };
         let granted = posix::access(&found, &owner, wanted);
         if self.identity.is_caller() {
             return Ok(granted);

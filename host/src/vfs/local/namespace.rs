@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use dittofs_sdk::vfs::{
-    Attr, Cred, CreateHow, DirChange, Kind, Made, Name, NewNode, Node, OpenAccess, SetAttr,
+    Attr, CreateHow, Cred, DirChange, Kind, Made, Name, NewNode, Node, OpenAccess, SetAttr,
     VfsError, VfsResult, posix,
 };
 use rustix::fs::{AtFlags, Dev, FileType, Mode, OFlags, ResolveFlags};
@@ -38,7 +38,10 @@ impl Core {
         how: ResolveFlags,
     ) -> VfsResult<Node> {
         let (object, attr) = self.child(cred, dir, name, how)?;
-        Ok(Node { handle: object.handle, attr })
+        Ok(Node {
+            handle: object.handle,
+            attr,
+        })
     }
 
     pub(super) fn parent(&self, cred: &Cred, dir: &Object) -> VfsResult<Node> {
@@ -49,7 +52,8 @@ impl Core {
         self.judge(cred, dir, posix::EXEC)?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let how = RESOLVE.difference(ResolveFlags::BENEATH);
-        let open = || rustix::fs::openat2(dir, c"..", flags, Mode::empty(), how).map_err(errno::vfs);
+        let open =
+            || rustix::fs::openat2(dir, c"..", flags, Mode::empty(), how).map_err(errno::vfs);
         let fd = self.identity.act(cred, open)?;
         // A directory that was moved out of the share would lead on to what is not exported.
         if !self.is_within(&fd) {
@@ -57,9 +61,17 @@ impl Core {
         }
         let stat = stat(fd.as_fd())?;
         let handle = self.handles.of(fd.as_fd(), c"", stat.stx_ino)?;
-        let object = Object { fd, handle, kind: Kind::Dir, fileid: stat.stx_ino };
+        let object = Object {
+            fd,
+            handle,
+            kind: Kind::Dir,
+            fileid: stat.stx_ino,
+        };
         let attr = self.attr_from(&stat)?;
-        Ok(Node { handle: self.cache.keep(object).handle, attr })
+        Ok(Node {
+            handle: self.cache.keep(object).handle,
+            attr,
+        })
     }
 
     pub(super) fn make(
@@ -72,25 +84,40 @@ impl Core {
     ) -> VfsResult<Made> {
         posix::require_dir(dir.kind)?;
         let path = c_name(name)?;
-        let mode = attr.mode.unwrap_or(if *what == NewNode::Dir { 0o700 } else { 0o600 });
+        let mode = attr
+            .mode
+            .unwrap_or(if *what == NewNode::Dir { 0o700 } else { 0o600 });
         self.judge_new(cred, dir, &path, attr)?;
         let ((object, attr), dir) = self.alter(dir, || {
-            self.identity.act(cred, || make_node(dir, &path, what, mode))?;
+            self.identity
+                .act(cred, || make_node(dir, &path, what, mode))?;
             let flags = ResolveFlags::empty();
             let (object, _) = self.child(cred, dir, &path, flags).or_else(|error| {
                 // Without search permission the maker itself can't look at it.
                 let found = self.identity.serve(|| find(dir, &path, flags));
-                found.and_then(|fd| self.adopt(fd, dir, name.as_bytes())).map_err(|_| error)
+                found
+                    .and_then(|fd| self.adopt(fd, dir, name.as_bytes()))
+                    .map_err(|_| error)
             })?;
             let special = object.kind == Kind::Dir && mode & (posix::SETUID | posix::SETGID) != 0;
-            let undo = if object.kind == Kind::Dir { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+            let undo = if object.kind == Kind::Dir {
+                AtFlags::REMOVEDIR
+            } else {
+                AtFlags::empty()
+            };
             let attr = self.finish(cred, &object, attr, special).inspect_err(|_| {
                 // What can't get its attributes is not left behind.
                 let _ = self.identity.serve(|| unlink(dir, &path, undo));
             })?;
             Ok((object, attr))
         })?;
-        Ok(Made { node: Node { handle: object.handle, attr }, dir })
+        Ok(Made {
+            node: Node {
+                handle: object.handle,
+                attr,
+            },
+            dir,
+        })
     }
 
     pub(super) fn create(
@@ -121,15 +148,21 @@ impl Core {
         posix::require_dir(dir.kind)?;
         let path = c_name(name)?;
         let (victim, attr) = self.child(cred, dir, &path, ResolveFlags::empty())?;
-        self.identity.judge(|| posix::check_delete(&self.attr(dir)?, &attr, cred))?;
+        self.identity
+            .judge(|| posix::check_delete(&self.attr(dir)?, &attr, cred))?;
         let is_dir = victim.kind == Kind::Dir;
-        let flags = if is_dir { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+        let flags = if is_dir {
+            AtFlags::REMOVEDIR
+        } else {
+            AtFlags::empty()
+        };
         let ((), change) = self.alter(dir, || {
-            self.identity.act(cred, || match unlink(dir, &path, flags) {
-                // Some file systems say so of a directory with entries.
-                Err(VfsError::Exists) if is_dir => Err(VfsError::NotEmpty),
-                done => done,
-            })?;
+            self.identity
+                .act(cred, || match unlink(dir, &path, flags) {
+                    // Some file systems say so of a directory with entries.
+                    Err(VfsError::Exists) if is_dir => Err(VfsError::NotEmpty),
+                    done => done,
+                })?;
             self.unnamed(&victim);
             self.changed(victim.fileid, victim.as_fd())
         })?;
@@ -160,20 +193,27 @@ impl Core {
                 None => posix::check(&into, cred, posix::WRITE | posix::EXEC)?,
             }
             let moves_dir = attr.kind == Kind::Dir && from_dir.fileid != to_dir.fileid;
-            if moves_dir { posix::check(&attr, cred, posix::WRITE) } else { Ok(()) }
+            if moves_dir {
+                posix::check(&attr, cred, posix::WRITE)
+            } else {
+                Ok(())
+            }
         })?;
-        let (((), attached), detached) = self.alter(from_dir, || {
-            self.alter(to_dir, || {
-                let rename = || rustix::fs::renameat(from_dir, &*old, to_dir, &*new);
-                self.identity.act(cred, || rename().map_err(errno::vfs))?;
-                self.seen(to_dir.fileid, to.as_bytes(), source.fileid);
-                if let Some((target, _)) = &target {
-                    self.unnamed(target);
-                    self.changed(target.fileid, target.as_fd())?;
-                }
-                self.changed(source.fileid, source.as_fd())
-            })
-        })?;
+        let rename = || {
+            let rename = || rustix::fs::renameat(from_dir, &*old, to_dir, &*new);
+            self.identity.act(cred, || rename().map_err(errno::vfs))?;
+            self.seen(to_dir.fileid, to.as_bytes(), source.fileid);
+            if let Some((target, _)) = &target {
+                self.unnamed(target);
+                self.changed(target.fileid, target.as_fd())?;
+            }
+            self.changed(source.fileid, source.as_fd())
+        };
+        if from_dir.handle == to_dir.handle {
+            let ((), change) = self.alter(from_dir, rename)?;
+            return Ok((change, change));
+        }
+        let (((), attached), detached) = self.alter(from_dir, || self.alter(to_dir, rename))?;
         Ok((detached, attached))
     }
 
@@ -197,9 +237,12 @@ impl Core {
             Err(error) => return Err(error),
         }
         self.judge(cred, dir, want)?;
-        self.identity.act(cred, || sys::accessible(dir.as_fd(), want).map_err(errno::vfs))?;
+        self.identity.act(cred, || {
+            sys::accessible(dir.as_fd(), want).map_err(errno::vfs)
+        })?;
         let ((), change) = self.alter(dir, || {
-            self.identity.serve(|| self.link_object(object, dir, &path))?;
+            self.identity
+                .serve(|| self.link_object(object, dir, &path))?;
             self.changed(object.fileid, object.as_fd())
         })?;
         // Some file systems log the new name and the count of names apart.
@@ -252,7 +295,9 @@ impl Core {
             let undo = |_: &VfsError| {
                 let _ = self.identity.serve(|| unlink(dir, path, AtFlags::empty()));
             };
-            let pin = self.identity.serve(|| find(dir, path, ResolveFlags::empty()));
+            let pin = self
+                .identity
+                .serve(|| find(dir, path, ResolveFlags::empty()));
             let (object, _) = pin.and_then(|pin| self.adopt(pin, dir, name.as_bytes()))?;
             if stat(fd.as_fd())?.stx_ino != object.fileid {
                 // Renamed away and replaced in this very moment.
@@ -264,7 +309,13 @@ impl Core {
             let attr = self.finish(cred, &object, attr, false).inspect_err(undo)?;
             Ok((fd, object, attr))
         })?;
-        Ok(Found { object, attr, fd, dir, created: true })
+        Ok(Found {
+            object,
+            attr,
+            fd,
+            dir,
+            created: true,
+        })
     }
 
     fn open_existing(
@@ -276,16 +327,28 @@ impl Core {
         access: OpenAccess,
     ) -> VfsResult<Found> {
         let change = self.attr(dir)?.change;
-        let dir_change = DirChange { atomic: false, before: change, after: change };
+        let dir_change = DirChange {
+            atomic: false,
+            before: change,
+            after: change,
+        };
         let (object, attr) = self.child(cred, dir, path, ResolveFlags::empty())?;
         let (fd, created) = match how {
-            CreateHow::Exclusive(verifier) if exclusive::matches(&attr, verifier) => {
-                (self.identity.serve(|| super::core::reopen(object.as_fd(), open_flags(access)))?, true)
-            }
+            CreateHow::Exclusive(verifier) if exclusive::matches(&attr, verifier) => (
+                self.identity
+                    .serve(|| super::core::reopen(object.as_fd(), open_flags(access)))?,
+                true,
+            ),
             CreateHow::Exclusive(_) | CreateHow::Guarded => return Err(VfsError::Exists),
             CreateHow::Unchecked => (self.open_file(cred, &object, access)?, false),
         };
-        Ok(Found { object, attr, fd, dir: dir_change, created })
+        Ok(Found {
+            object,
+            attr,
+            fd,
+            dir: dir_change,
+            created,
+        })
     }
 
     /// The attributes that could not be given at creation, made to last.
@@ -298,13 +361,20 @@ impl Core {
     ) -> VfsResult<Attr> {
         let owner = attr.uid.or(attr.gid).is_some();
         // A change of owner takes setuid and setgid away again.
-        let mode = attr.mode.filter(|_| (owner || special_bits) && object.kind != Kind::Symlink);
-        let rest = SetAttr { mode, size: None, ..*attr };
-        if !rest.is_empty() {
-            self.identity.act(cred, || self.apply(cred, object, &rest))?;
-        }
+        let mode = attr
+            .mode
+            .filter(|_| (owner || special_bits) && object.kind != Kind::Symlink);
+        let rest = SetAttr {
+            mode,
+            size: None,
+            ..*attr
+        };
         if let (Some(size), Kind::File) = (attr.size, object.kind) {
             self.resize_new(object, size)?;
+        }
+        if !rest.is_empty() {
+            self.identity
+                .act(cred, || self.apply(cred, object, &rest))?;
         }
         self.settle(object)?;
         self.attr(object)
@@ -319,8 +389,19 @@ impl Core {
                 return Err(VfsError::Exists);
             }
             posix::check(&parent, cred, posix::WRITE)?;
-            let own = Attr { uid: cred.uid, gid: cred.gid, ..parent };
-            posix::check_set_attr(&own, cred, &SetAttr { size: None, ..*attr })
+            let own = Attr {
+                uid: cred.uid,
+                gid: cred.gid,
+                ..parent
+            };
+            posix::check_set_attr(
+                &own,
+                cred,
+                &SetAttr {
+                    size: None,
+                    ..*attr
+                },
+            )
         })
     }
 

@@ -35,8 +35,15 @@ struct State {
 impl Pool {
     /// At most `threads` threads, and `queue` jobs waiting for one.
     pub(super) fn new(threads: usize, queue: usize) -> Self {
-        let shared = Arc::new(Shared { state: Mutex::default(), wake: Condvar::new() });
-        Self { shared, threads: threads.max(1), queue: queue.max(1) }
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            wake: Condvar::new(),
+        });
+        Self {
+            shared,
+            threads: threads.max(1),
+            queue: queue.max(1),
+        }
     }
 
     /// Runs `job` on a thread of the pool; [`VfsError::TryLater`] if the queue is full, and
@@ -116,7 +123,10 @@ mod tests {
     use super::*;
 
     fn wait<T>(op: Op<T>) -> VfsResult<T> {
-        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(op)
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+            .block_on(op)
     }
 
     #[test]
@@ -140,7 +150,10 @@ mod tests {
     #[test]
     fn a_panicking_job_is_an_error_and_the_thread_lives_on() {
         let pool = Pool::new(1, 2);
-        assert_eq!(wait(pool.run(|| -> VfsResult<()> { panic!("a test's panic") })), Err(VfsError::Io));
+        assert_eq!(
+            wait(pool.run(|| -> VfsResult<()> { panic!("a test's panic") })),
+            Err(VfsError::Io)
+        );
         assert_eq!(wait(pool.run(|| Ok(7))), Ok(7));
     }
 }

@@ -26,8 +26,10 @@ impl Core {
         if changes.size.is_some() {
             posix::require_file(object.kind)?;
         }
-        self.identity.judge(|| posix::check_set_attr(&self.attr(object)?, cred, changes))?;
-        self.identity.act(cred, || self.apply(cred, object, changes))?;
+        self.identity
+            .judge(|| posix::check_set_attr(&self.attr(object)?, cred, changes))?;
+        self.identity
+            .act(cred, || self.apply(cred, object, changes))?;
         self.changed(object.fileid, object.as_fd())?;
         self.settle(object)?;
         self.attr(object)
@@ -35,9 +37,7 @@ impl Core {
 
     /// Applies `changes` under the identity that this thread has.
     pub(super) fn apply(&self, cred: &Cred, object: &Object, changes: &SetAttr) -> VfsResult<()> {
-        let valid = |time: Option<SetTime>| {
-            !matches!(time, Some(SetTime::To(time)) if time.nsec >= 1_000_000_000)
-        };
+        let valid = |time: Option<SetTime>| !matches!(time, Some(SetTime::To(time)) if time.nsec >= 1_000_000_000);
         if !valid(changes.atime) || !valid(changes.mtime) {
             return Err(VfsError::Invalid);
         }
@@ -96,14 +96,19 @@ impl Core {
         }
         if !self.identity.is_caller() {
             let now = self.attr(object)?;
-            let same = changes.uid.is_none_or(|uid| uid == now.uid || uid == cred.uid)
+            let same = changes
+                .uid
+                .is_none_or(|uid| uid == now.uid || uid == cred.uid)
                 && changes.gid.is_none_or(|gid| gid == now.gid);
             // All is the server's user's here: naming oneself as owner changes nothing.
             if same {
                 return Ok(());
             }
         }
-        let (uid, gid) = (changes.uid.map(Uid::from_raw), changes.gid.map(Gid::from_raw));
+        let (uid, gid) = (
+            changes.uid.map(Uid::from_raw),
+            changes.gid.map(Gid::from_raw),
+        );
         rustix::fs::chownat(object, c"", uid, gid, AtFlags::EMPTY_PATH).map_err(errno::vfs)
     }
 
@@ -112,9 +117,8 @@ impl Core {
             last_access: spec(changes.atime),
             last_modification: spec(changes.mtime),
         };
-        let set = || {
-            rustix::fs::utimensat(object, c"", &times, AtFlags::EMPTY_PATH).map_err(errno::vfs)
-        };
+        let set =
+            || rustix::fs::utimensat(object, c"", &times, AtFlags::EMPTY_PATH).map_err(errno::vfs);
         let exact = [changes.atime, changes.mtime]
             .iter()
             .any(|time| matches!(time, Some(SetTime::To(_))));
@@ -136,8 +140,17 @@ impl Core {
 
 fn spec(time: Option<SetTime>) -> Timespec {
     match time {
-        None => Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
-        Some(SetTime::Now) => Timespec { tv_sec: 0, tv_nsec: UTIME_NOW },
-        Some(SetTime::To(time)) => Timespec { tv_sec: time.sec, tv_nsec: time.nsec.into() },
+        None => Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_OMIT,
+        },
+        Some(SetTime::Now) => Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_NOW,
+        },
+        Some(SetTime::To(time)) => Timespec {
+            tv_sec: time.sec,
+            tv_nsec: time.nsec.into(),
+        },
     }
 }

@@ -32,7 +32,11 @@ impl FileHandle {
     pub(super) fn new(kind: i32, bytes: &[u8]) -> Option<Self> {
         let mut data = [0; MAX_FH];
         data.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        Some(Self { kind, len: bytes.len(), data })
+        Some(Self {
+            kind,
+            len: bytes.len(),
+            data,
+        })
     }
 
     pub(super) fn kind(&self) -> i32 {
@@ -51,9 +55,17 @@ pub(super) fn name_to_handle(
     name: &CStr,
     identity_only: bool,
 ) -> Result<FileHandle, Errno> {
-    let mut raw = RawHandle { bytes: MAX_FH as u32, kind: 0, data: [0; MAX_FH] };
+    let mut raw = RawHandle {
+        bytes: MAX_FH as u32,
+        kind: 0,
+        data: [0; MAX_FH],
+    };
     let mut mount = 0_i32;
-    let mut flags = if name.is_empty() { libc::AT_EMPTY_PATH } else { 0 };
+    let mut flags = if name.is_empty() {
+        libc::AT_EMPTY_PATH
+    } else {
+        0
+    };
     if identity_only {
         flags |= libc::AT_HANDLE_FID;
     }
@@ -71,16 +83,29 @@ pub(super) fn name_to_handle(
     };
     check(done)?;
     let len = (raw.bytes as usize).min(MAX_FH);
-    Ok(FileHandle { kind: raw.kind, len, data: raw.data })
+    Ok(FileHandle {
+        kind: raw.kind,
+        len,
+        data: raw.data,
+    })
 }
 
 /// Opens an object of the file system that `mount` is on. Needs CAP_DAC_READ_SEARCH.
 pub(super) fn open_by_handle(mount: BorrowedFd<'_>, handle: &FileHandle) -> Result<OwnedFd, Errno> {
-    let mut raw = RawHandle { bytes: handle.len as u32, kind: handle.kind, data: handle.data };
+    let mut raw = RawHandle {
+        bytes: handle.len as u32,
+        kind: handle.kind,
+        data: handle.data,
+    };
     let flags = libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC;
     // SAFETY: `raw` has the kernel's layout, holds `bytes` bytes of data, and outlives the call.
     let fd = unsafe {
-        libc::syscall(libc::SYS_open_by_handle_at, mount.as_raw_fd(), &raw mut raw, flags)
+        libc::syscall(
+            libc::SYS_open_by_handle_at,
+            mount.as_raw_fd(),
+            &raw mut raw,
+            flags,
+        )
     };
     check(fd)?;
     // SAFETY: the kernel just gave this descriptor to us alone.
@@ -92,7 +117,13 @@ pub(super) fn accessible(object: BorrowedFd<'_>, mode: u32) -> Result<(), Errno>
     let flags = libc::AT_EMPTY_PATH | libc::AT_EACCESS | libc::AT_SYMLINK_NOFOLLOW;
     // SAFETY: the path is a constant C string; no memory is written.
     let done = unsafe {
-        libc::syscall(libc::SYS_faccessat2, object.as_raw_fd(), c"".as_ptr(), mode, flags)
+        libc::syscall(
+            libc::SYS_faccessat2,
+            object.as_raw_fd(),
+            c"".as_ptr(),
+            mode,
+            flags,
+        )
     };
     check(done).map(drop)
 }

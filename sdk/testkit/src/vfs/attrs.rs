@@ -12,7 +12,11 @@ fn grows(f: &Fixture, object: &Handle, what: &str, mutate: impl FnOnce()) {
     mutate();
     let after = f.attr(object).change;
     assert!(after > before, "{what}: {before} → {after}");
-    assert_eq!(f.attr(object).change, after, "{what}: moves without a change");
+    assert_eq!(
+        f.attr(object).change,
+        after,
+        "{what}: moves without a change"
+    );
 }
 
 /// Strictly, even when the clock does not move in between.
@@ -23,21 +27,46 @@ pub fn every_mutation_moves_the_change_counter(f: &Fixture) {
         let file = f.file(&dir, "file", b"x").handle;
         let open = f.open(&f.owner, &file, OpenAccess::Both).unwrap();
         grows(f, &file, "write", || write(&open, 0, b"y"));
-        grows(f, &file, "truncate", || drop(wait(open.truncate(10)).unwrap()));
-        grows(f, &file, "mode", || drop(f.set(&f.owner, &file, with_mode(0o600)).unwrap()));
+        grows(f, &file, "truncate", || {
+            drop(wait(open.truncate(10)).unwrap())
+        });
+        grows(f, &file, "mode", || {
+            drop(f.set(&f.owner, &file, with_mode(0o600)).unwrap())
+        });
         grows(f, &file, "owner", || f.give(&file, 5, 6, 0o644));
-        let now = SetAttr { mtime: Some(SetTime::Now), ..SetAttr::default() };
-        grows(f, &file, "times", || drop(f.set(&f.owner, &file, now).unwrap()));
-        grows(f, &file, "link", || f.link(&f.owner, &file, &dir, "link").unwrap());
-        grows(f, &file, "unlink", || f.remove(&f.owner, &dir, "link").unwrap());
-        grows(f, &file, "rename", || f.rename((&dir, "file"), (&dir, "moved")).unwrap());
-        grows(f, &dir, "rename within", || f.rename((&dir, "moved"), (&dir, "file")).unwrap());
+        let now = SetAttr {
+            mtime: Some(SetTime::Now),
+            ..SetAttr::default()
+        };
+        grows(f, &file, "times", || {
+            drop(f.set(&f.owner, &file, now).unwrap())
+        });
+        grows(f, &file, "link", || {
+            f.link(&f.owner, &file, &dir, "link").unwrap()
+        });
+        grows(f, &file, "unlink", || {
+            f.remove(&f.owner, &dir, "link").unwrap()
+        });
+        grows(f, &file, "rename", || {
+            f.rename((&dir, "file"), (&dir, "moved")).unwrap()
+        });
+        grows(f, &dir, "rename within", || {
+            f.rename((&dir, "moved"), (&dir, "file")).unwrap()
+        });
         grows(f, &dir, "create", || drop(f.file(&dir, "new", b"")));
-        grows(f, &dir, "remove", || f.remove(&f.owner, &dir, "new").unwrap());
+        grows(f, &dir, "remove", || {
+            f.remove(&f.owner, &dir, "new").unwrap()
+        });
         grows(f, &dir, "mkdir", || drop(f.dir(&dir, "sub", 0o755)));
-        grows(f, &dir, "rmdir", || f.remove(&f.owner, &dir, "sub").unwrap());
-        grows(f, &dir, "link into", || f.link(&f.owner, &file, &dir, "link").unwrap());
-        grows(f, &root, "rename out", || f.rename((&dir, "link"), (&root, "link")).unwrap());
+        grows(f, &dir, "rmdir", || {
+            f.remove(&f.owner, &dir, "sub").unwrap()
+        });
+        grows(f, &dir, "link into", || {
+            f.link(&f.owner, &file, &dir, "link").unwrap()
+        });
+        grows(f, &root, "rename out", || {
+            f.rename((&dir, "link"), (&root, "link")).unwrap()
+        });
         f.remove(&f.owner, &root, "link").unwrap();
     }
 }
@@ -48,7 +77,9 @@ pub fn directory_changes_are_reported(f: &Fixture) {
     let to = f.dir(&root, "to", 0o755);
     let change = |dir: &Handle| f.attr(dir).change;
     let before = change(&root);
-    let made = f.create(&f.owner, &root, "file", CreateHow::Guarded, 0o644).unwrap();
+    let made = f
+        .create(&f.owner, &root, "file", CreateHow::Guarded, 0o644)
+        .unwrap();
     assert_eq!((made.dir.before, made.dir.after), (before, change(&root)));
     let attr = with_mode(0o755);
     let made = wait(f.fs.make(&f.owner, &root, name("dir"), &NewNode::Dir, &attr)).unwrap();
@@ -70,11 +101,19 @@ pub fn times_are_exact(f: &Fixture) {
     let root = f.root();
     let file = f.file(&root, "file", b"").handle;
     let dir = f.dir(&root, "dir", 0o755);
-    let times = [(0, 0), (1_234_567_890, 123_456_789), (1, 999_999_999), (-1_000_000, 500)];
+    let times = [
+        (0, 0),
+        (1_234_567_890, 123_456_789),
+        (1, 999_999_999),
+        (-1_000_000, 500),
+    ];
     for object in [&file, &dir] {
         for (sec, nsec) in times {
             let atime = Time { sec, nsec };
-            let mtime = Time { sec: sec + 100, nsec };
+            let mtime = Time {
+                sec: sec + 100,
+                nsec,
+            };
             let changes = SetAttr {
                 atime: Some(SetTime::To(atime)),
                 mtime: Some(SetTime::To(mtime)),
@@ -82,7 +121,10 @@ pub fn times_are_exact(f: &Fixture) {
             };
             let attr = f.set(&f.owner, object, changes).unwrap();
             assert_eq!((attr.atime, attr.mtime), (atime, mtime));
-            let only = SetAttr { atime: Some(SetTime::To(mtime)), ..SetAttr::default() };
+            let only = SetAttr {
+                atime: Some(SetTime::To(mtime)),
+                ..SetAttr::default()
+            };
             let attr = f.set(&f.owner, object, only).unwrap();
             assert_eq!((attr.atime, attr.mtime), (mtime, mtime));
         }
@@ -93,15 +135,24 @@ pub fn times_are_exact(f: &Fixture) {
 pub fn time_now_is_now(f: &Fixture) {
     let file = f.file(&f.root(), "file", b"").handle;
     let clock = || {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let since = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap();
         since.as_secs() as i64
     };
     let old = SetTime::To(Time { sec: 1000, nsec: 0 });
-    let changes = SetAttr { atime: Some(old), mtime: Some(old), ..SetAttr::default() };
+    let changes = SetAttr {
+        atime: Some(old),
+        mtime: Some(old),
+        ..SetAttr::default()
+    };
     f.set(&f.owner, &file, changes).unwrap();
     // Kernels stamp with the time of their last tick, which may lie in the second before.
     let before = clock() - 1;
-    let now = SetAttr { mtime: Some(SetTime::Now), ..SetAttr::default() };
+    let now = SetAttr {
+        mtime: Some(SetTime::Now),
+        ..SetAttr::default()
+    };
     let attr = f.set(&f.owner, &file, now).unwrap();
     assert!((before..=clock()).contains(&attr.mtime.sec));
     assert_eq!(attr.atime.sec, 1000);
@@ -110,8 +161,14 @@ pub fn time_now_is_now(f: &Fixture) {
 /// More than a second of nanoseconds.
 pub fn impossible_times_are_refused(f: &Fixture) {
     let file = f.file(&f.root(), "file", b"").handle;
-    let time = SetTime::To(Time { sec: 0, nsec: 1_000_000_000 });
-    let changes = SetAttr { mtime: Some(time), ..SetAttr::default() };
+    let time = SetTime::To(Time {
+        sec: 0,
+        nsec: 1_000_000_000,
+    });
+    let changes = SetAttr {
+        mtime: Some(time),
+        ..SetAttr::default()
+    };
     refused(f.set(&f.owner, &file, changes), VfsError::Invalid);
 }
 
@@ -122,14 +179,22 @@ pub fn attributes_are_sane(f: &Fixture) {
     let check = |attr: &Attr, kind, nlink| {
         assert_eq!((attr.kind, attr.nlink), (kind, nlink));
         assert_ne!(attr.fileid, 0);
-        assert!([attr.atime, attr.mtime, attr.ctime].iter().all(|time| time.nsec < 1_000_000_000));
+        assert!(
+            [attr.atime, attr.mtime, attr.ctime]
+                .iter()
+                .all(|time| time.nsec < 1_000_000_000)
+        );
     };
     check(&file, Kind::File, 1);
     assert_eq!((file.size, file.mode), (5, 0o644));
     let dir = f.attr(&f.dir(&root, "dir", 0o751));
     assert_eq!((dir.kind, dir.mode), (Kind::Dir, 0o751));
     let what = NewNode::Symlink(Bytes::from("target"));
-    check(&f.make(&f.owner, &root, "link", &what, 0o777).unwrap().attr, Kind::Symlink, 1);
+    check(
+        &f.make(&f.owner, &root, "link", &what, 0o777).unwrap().attr,
+        Kind::Symlink,
+        1,
+    );
     assert_ne!(file.fileid, dir.fileid);
     let nothing = f.set(&f.owner, &root, SetAttr::default()).unwrap();
     assert_eq!(nothing, f.attr(&root));
@@ -157,9 +222,18 @@ pub fn links_count(f: &Fixture) {
 pub fn a_size_needs_a_file(f: &Fixture) {
     let root = f.root();
     let what = NewNode::Symlink(Bytes::from("x"));
-    let link = f.make(&f.owner, &root, "link", &what, 0o777).unwrap().handle;
-    let fifo = f.make(&f.owner, &root, "fifo", &NewNode::Fifo, 0o644).unwrap().handle;
-    let size = SetAttr { size: Some(0), ..SetAttr::default() };
+    let link = f
+        .make(&f.owner, &root, "link", &what, 0o777)
+        .unwrap()
+        .handle;
+    let fifo = f
+        .make(&f.owner, &root, "fifo", &NewNode::Fifo, 0o644)
+        .unwrap()
+        .handle;
+    let size = SetAttr {
+        size: Some(0),
+        ..SetAttr::default()
+    };
     refused(f.set(&f.owner, &root, size), VfsError::IsDir);
     refused(f.set(&f.owner, &link, size), VfsError::IsSymlink);
     refused(f.set(&f.owner, &fifo, size), VfsError::WrongType);
@@ -170,8 +244,14 @@ pub fn a_symlinks_owner_and_times_are_its_own(f: &Fixture) {
     let root = f.root();
     let file = f.file(&root, "file", b"");
     let what = NewNode::Symlink(Bytes::from("file"));
-    let link = f.make(&f.owner, &root, "link", &what, 0o777).unwrap().handle;
-    let time = Time { sec: 12_345, nsec: 6789 };
+    let link = f
+        .make(&f.owner, &root, "link", &what, 0o777)
+        .unwrap()
+        .handle;
+    let time = Time {
+        sec: 12_345,
+        nsec: 6789,
+    };
     let changes = SetAttr {
         uid: Some(77),
         gid: Some(78),
@@ -181,7 +261,10 @@ pub fn a_symlinks_owner_and_times_are_its_own(f: &Fixture) {
     let attr = f.set(&f.owner, &link, changes).unwrap();
     assert_eq!((attr.uid, attr.gid, attr.mtime), (77, 78, time));
     assert_eq!(f.attr(&file.handle), file.attr);
-    refused(f.set(&f.owner, &link, with_mode(0o600)), VfsError::NotSupported);
+    refused(
+        f.set(&f.owner, &link, with_mode(0o600)),
+        VfsError::NotSupported,
+    );
 }
 
 /// Space and limits.

@@ -12,7 +12,9 @@ use super::{Fixture, name, read, refused, wait, write};
 /// The second one is refused, whatever has the name.
 pub fn guarded_creates_once(f: &Fixture) {
     let root = f.root();
-    let made = f.create(&f.owner, &root, "file", CreateHow::Guarded, 0o644).unwrap();
+    let made = f
+        .create(&f.owner, &root, "file", CreateHow::Guarded, 0o644)
+        .unwrap();
     assert!(made.created);
     assert_ne!(made.dir.before, made.dir.after);
     f.dir(&root, "dir", 0o755);
@@ -26,12 +28,18 @@ pub fn guarded_creates_once(f: &Fixture) {
 pub fn unchecked_opens_what_is_there(f: &Fixture) {
     let root = f.root();
     let before = f.file(&root, "file", b"content");
-    let opened = f.create(&f.owner, &root, "file", CreateHow::Unchecked, 0o600).unwrap();
+    let opened = f
+        .create(&f.owner, &root, "file", CreateHow::Unchecked, 0o600)
+        .unwrap();
     assert!(!opened.created);
     assert_eq!(opened.dir.before, opened.dir.after);
     assert_eq!(opened.node, before);
     assert_eq!(read(&opened.file, 0, 100), (b"content".to_vec(), true));
-    assert!(f.create(&f.owner, &root, "new", CreateHow::Unchecked, 0o600).unwrap().created);
+    assert!(
+        f.create(&f.owner, &root, "new", CreateHow::Unchecked, 0o600)
+            .unwrap()
+            .created
+    );
 }
 
 /// The same verifier finds its file, another one does not.
@@ -51,7 +59,13 @@ pub fn exclusive_knows_its_retry(f: &Fixture) {
         f.remove(&f.owner, &root, "file").unwrap();
     }
     f.file(&root, "plain", b"");
-    let plain = f.create(&f.owner, &root, "plain", CreateHow::Exclusive([0; 8]), 0o600);
+    let plain = f.create(
+        &f.owner,
+        &root,
+        "plain",
+        CreateHow::Exclusive([0; 8]),
+        0o600,
+    );
     refused(plain, VfsError::Exists);
 }
 
@@ -66,14 +80,19 @@ pub fn exclusive_is_forgotten_when_times_are_set(f: &Fixture) {
         ..SetAttr::default()
     };
     f.set(&f.owner, &made.node.handle, now).unwrap();
-    refused(f.create(&f.owner, &root, "file", how, 0o600), VfsError::Exists);
+    refused(
+        f.create(&f.owner, &root, "file", how, 0o600),
+        VfsError::Exists,
+    );
 }
 
 /// No mask of the process shows.
 pub fn modes_come_out_as_asked(f: &Fixture) {
     let root = f.root();
     for mode in [0o000, 0o777, 0o666, 0o1777, 0o4755, 0o2755, 0o7777] {
-        let file = f.create(&f.owner, &root, "file", CreateHow::Guarded, mode).unwrap();
+        let file = f
+            .create(&f.owner, &root, "file", CreateHow::Guarded, mode)
+            .unwrap();
         assert_eq!(file.node.attr.mode, mode, "file {mode:o}");
         let dir = f.make(&f.owner, &root, "dir", &NewNode::Dir, mode).unwrap();
         assert_eq!(dir.attr.mode, mode, "directory {mode:o}");
@@ -88,7 +107,9 @@ pub fn a_file_without_permissions_is_still_open_to_its_creator(f: &Fixture) {
     f.give(&root, 0, 0, 0o777);
     for mode in [0o000, 0o444] {
         let user = f.user(1000, 1000);
-        let made = f.create(&user, &root, "file", CreateHow::Guarded, mode).unwrap();
+        let made = f
+            .create(&user, &root, "file", CreateHow::Guarded, mode)
+            .unwrap();
         write(&made.file, 0, b"data");
         assert_eq!(read(&made.file, 0, 10).0, b"data");
         f.remove(&f.owner, &root, "file").unwrap();
@@ -99,15 +120,26 @@ pub fn a_file_without_permissions_is_still_open_to_its_creator(f: &Fixture) {
 pub fn create_refuses_other_kinds(f: &Fixture) {
     let root = f.root();
     f.dir(&root, "dir", 0o755);
-    f.make(&f.owner, &root, "link", &NewNode::Symlink(Bytes::from("dir")), 0o777).unwrap();
-    f.make(&f.owner, &root, "fifo", &NewNode::Fifo, 0o644).unwrap();
+    f.make(
+        &f.owner,
+        &root,
+        "link",
+        &NewNode::Symlink(Bytes::from("dir")),
+        0o777,
+    )
+    .unwrap();
+    f.make(&f.owner, &root, "fifo", &NewNode::Fifo, 0o644)
+        .unwrap();
     let cases = [
         ("dir", VfsError::IsDir),
         ("link", VfsError::IsSymlink),
         ("fifo", VfsError::WrongType),
     ];
     for (taken, error) in cases {
-        refused(f.create(&f.owner, &root, taken, CreateHow::Unchecked, 0o644), error);
+        refused(
+            f.create(&f.owner, &root, taken, CreateHow::Unchecked, 0o644),
+            error,
+        );
         let exclusive = f.create(&f.owner, &root, taken, CreateHow::Exclusive([0; 8]), 0o644);
         refused(exclusive, VfsError::Exists);
     }
@@ -132,8 +164,14 @@ pub fn one_of_many_creators_wins(f: &Fixture) {
             })
             .collect();
         let answers: Vec<_> = threads.into_iter().map(|t| t.join().unwrap()).collect();
-        assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "{answers:?}");
-        let lost = answers.iter().filter(|answer| **answer == Err(VfsError::Exists));
+        assert_eq!(
+            answers.iter().filter(|answer| answer.is_ok()).count(),
+            1,
+            "{answers:?}"
+        );
+        let lost = answers
+            .iter()
+            .filter(|answer| **answer == Err(VfsError::Exists));
         assert_eq!(lost.count(), 3, "{answers:?}");
     }
 }
@@ -141,7 +179,10 @@ pub fn one_of_many_creators_wins(f: &Fixture) {
 /// All that can be asked for at creation.
 pub fn creation_sets_owner_size_and_times(f: &Fixture) {
     let root = f.root();
-    let time = Time { sec: 1_000_000_007, nsec: 123_456_789 };
+    let time = Time {
+        sec: 1_000_000_007,
+        nsec: 123_456_789,
+    };
     let attr = SetAttr {
         mode: Some(0o6750),
         uid: Some(1000),
@@ -153,11 +194,23 @@ pub fn creation_sets_owner_size_and_times(f: &Fixture) {
     let (how, access) = (CreateHow::Guarded, OpenAccess::Write);
     let made = wait(f.fs.create(&f.owner, &root, name("file"), how, &attr, access)).unwrap();
     let got = made.node.attr;
-    assert_eq!((got.mode, got.uid, got.gid, got.size), (0o6750, 1000, 1001, 5000));
+    assert_eq!(
+        (got.mode, got.uid, got.gid, got.size),
+        (0o6750, 1000, 1001, 5000)
+    );
     assert_eq!((got.atime, got.mtime), (time, time));
     let data = Bytes::from_static(b"x");
-    assert_eq!(wait(made.file.write(0, data, Stability::File)).unwrap().count, 1);
-    let dir = SetAttr { size: None, mode: Some(0o2750), ..attr };
+    assert_eq!(
+        wait(made.file.write(0, data, Stability::File))
+            .unwrap()
+            .count,
+        1
+    );
+    let dir = SetAttr {
+        size: None,
+        mode: Some(0o2750),
+        ..attr
+    };
     let made = wait(f.fs.make(&f.owner, &root, name("dir"), &NewNode::Dir, &dir)).unwrap();
     let got = made.node.attr;
     assert_eq!((got.mode, got.uid, got.gid), (0o2750, 1000, 1001));

@@ -38,7 +38,10 @@ pub fn holes_read_as_zeros(f: &Fixture) {
 /// A terabyte of nothing.
 pub fn a_huge_file_needs_no_space(f: &Fixture) {
     let file = f.file(&f.root(), "file", b"").handle;
-    let size = SetAttr { size: Some(1 << 40), ..SetAttr::default() };
+    let size = SetAttr {
+        size: Some(1 << 40),
+        ..SetAttr::default()
+    };
     let attr = f.set(&f.owner, &file, size).unwrap();
     assert_eq!(attr.size, 1 << 40);
     assert!(attr.used < 1 << 20);
@@ -59,7 +62,10 @@ pub fn truncation_forgets(f: &Fixture) {
         assert_eq!(bytes.len() as u64, size);
         assert_eq!(bytes.iter().filter(|byte| **byte == 7).count(), ones);
     }
-    let by_handle = SetAttr { size: Some(3), ..SetAttr::default() };
+    let by_handle = SetAttr {
+        size: Some(3),
+        ..SetAttr::default()
+    };
     assert_eq!(f.set(&f.owner, &file, by_handle).unwrap().size, 3);
 }
 
@@ -104,7 +110,11 @@ pub fn reading_ends_at_the_end(f: &Fixture) {
     ];
     for (offset, count, len, at_end) in cases {
         let (bytes, eof) = read(&open, offset, count);
-        assert_eq!((bytes.len(), eof), (len, at_end), "{count} bytes at {offset}");
+        assert_eq!(
+            (bytes.len(), eof),
+            (len, at_end),
+            "{count} bytes at {offset}"
+        );
     }
 }
 
@@ -125,7 +135,10 @@ pub fn a_file_beyond_the_limit_is_refused(f: &Fixture) {
         refused(answer, VfsError::FileTooBig);
     }
     refused(wait(open.truncate(u64::MAX)), VfsError::FileTooBig);
-    let size = SetAttr { size: Some(1 << 63), ..SetAttr::default() };
+    let size = SetAttr {
+        size: Some(1 << 63),
+        ..SetAttr::default()
+    };
     refused(f.set(&f.owner, &file, size), VfsError::FileTooBig);
     assert_eq!(f.attr(&file).size, 0);
 }
@@ -134,8 +147,14 @@ pub fn a_file_beyond_the_limit_is_refused(f: &Fixture) {
 pub fn open_refuses_other_kinds(f: &Fixture) {
     let root = f.root();
     let link = NewNode::Symlink(Bytes::from("x"));
-    let link = f.make(&f.owner, &root, "link", &link, 0o777).unwrap().handle;
-    let fifo = f.make(&f.owner, &root, "fifo", &NewNode::Fifo, 0o666).unwrap().handle;
+    let link = f
+        .make(&f.owner, &root, "link", &link, 0o777)
+        .unwrap()
+        .handle;
+    let fifo = f
+        .make(&f.owner, &root, "fifo", &NewNode::Fifo, 0o666)
+        .unwrap()
+        .handle;
     for access in [OpenAccess::Read, OpenAccess::Write, OpenAccess::Both] {
         refused(f.open(&f.owner, &root, access), VfsError::IsDir);
         refused(f.open(&f.owner, &link, access), VfsError::IsSymlink);

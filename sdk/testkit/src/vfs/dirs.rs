@@ -21,7 +21,11 @@ pub fn a_listing_has_every_entry_once(f: &Fixture) {
     assert!(f.list(&root, 10, true).is_empty());
     let names = fill(f, 100);
     assert_eq!(f.names(&root), names);
-    let cookies: HashSet<u64> = f.list(&root, 1000, false).iter().map(|e| e.cookie).collect();
+    let cookies: HashSet<u64> = f
+        .list(&root, 1000, false)
+        .iter()
+        .map(|e| e.cookie)
+        .collect();
     assert_eq!(cookies.len(), 100);
     assert!(cookies.iter().all(|cookie| *cookie >= 3));
 }
@@ -43,7 +47,10 @@ pub fn a_listing_resumes_after_removals(f: &Fixture) {
     let mut left: Vec<String> = Vec::new();
     let mut after = 0;
     loop {
-        let limit = ReadDirLimit { entries: 10, attrs: false };
+        let limit = ReadDirLimit {
+            entries: 10,
+            attrs: false,
+        };
         let piece = wait(f.fs.read_dir(&f.owner, &root, after, limit)).unwrap();
         for entry in &piece.entries {
             let name = String::from_utf8(entry.name.to_vec()).unwrap();
@@ -85,21 +92,39 @@ pub fn listed_nodes_are_those_found(f: &Fixture) {
     fill(f, 20);
     f.dir(&root, "dir", 0o700);
     for entry in f.list(&root, 100, true) {
-        let found = f.find(&root, std::str::from_utf8(&entry.name).unwrap()).unwrap();
+        let found = f
+            .find(&root, std::str::from_utf8(&entry.name).unwrap())
+            .unwrap();
         assert_eq!(entry.node, Some(found));
         assert_eq!(entry.fileid, found.attr.fileid);
     }
-    assert!(f.list(&root, 100, false).iter().all(|entry| entry.node.is_none()));
+    assert!(
+        f.list(&root, 100, false)
+            .iter()
+            .all(|entry| entry.node.is_none())
+    );
 }
 
 /// Cookies that no listing gave.
 pub fn an_impossible_cookie_is_refused(f: &Fixture) {
     let root = f.root();
     fill(f, 3);
-    let limit = ReadDirLimit { entries: 10, attrs: false };
+    let limit = ReadDirLimit {
+        entries: 10,
+        attrs: false,
+    };
     for cookie in [1, 2, u64::MAX] {
-        refused(wait(f.fs.read_dir(&f.owner, &root, cookie, limit)), VfsError::BadCookie);
+        refused(
+            wait(f.fs.read_dir(&f.owner, &root, cookie, limit)),
+            VfsError::BadCookie,
+        );
     }
-    let nothing = ReadDirLimit { entries: 0, attrs: false };
-    refused(wait(f.fs.read_dir(&f.owner, &root, 0, nothing)), VfsError::TooSmall);
+    let nothing = ReadDirLimit {
+        entries: 0,
+        attrs: false,
+    };
+    refused(
+        wait(f.fs.read_dir(&f.owner, &root, 0, nothing)),
+        VfsError::TooSmall,
+    );
 }

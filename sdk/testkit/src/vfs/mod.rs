@@ -46,13 +46,20 @@ pub struct Fixture {
 impl Fixture {
     /// A file system whose root directory belongs to the superuser.
     pub fn new(fs: Arc<dyn FileSystem>) -> Self {
-        Self { fs, owner: Cred::root(), _keeps: None }
+        Self {
+            fs,
+            owner: Cred::root(),
+            _keeps: None,
+        }
     }
 
     /// Keeps `what` (a temporary directory, say) until the check is done.
     #[must_use]
     pub fn keeping(self, what: impl Any) -> Self {
-        Self { _keeps: Some(Box::new(what)), ..self }
+        Self {
+            _keeps: Some(Box::new(what)),
+            ..self
+        }
     }
 
     /// The file system.
@@ -66,15 +73,22 @@ impl Fixture {
 
     /// A file with this content, of the superuser unless said otherwise.
     fn file(&self, dir: &Handle, name: &str, content: &[u8]) -> Node {
-        let made = self.create(&self.owner, dir, name, CreateHow::Guarded, 0o644).unwrap();
+        let made = self
+            .create(&self.owner, dir, name, CreateHow::Guarded, 0o644)
+            .unwrap();
         if !content.is_empty() {
             write(&made.file, 0, content);
         }
-        Node { attr: self.attr(&made.node.handle), ..made.node }
+        Node {
+            attr: self.attr(&made.node.handle),
+            ..made.node
+        }
     }
 
     fn dir(&self, dir: &Handle, name: &str, mode: u32) -> Handle {
-        self.make(&self.owner, dir, name, &NewNode::Dir, mode).unwrap().handle
+        self.make(&self.owner, dir, name, &NewNode::Dir, mode)
+            .unwrap()
+            .handle
     }
 
     fn make(
@@ -98,7 +112,10 @@ impl Fixture {
         mode: u32,
     ) -> VfsResult<Created> {
         let attr = with_mode(mode);
-        wait(self.fs.create(cred, dir, self::name(name), how, &attr, OpenAccess::Both))
+        wait(
+            self.fs
+                .create(cred, dir, self::name(name), how, &attr, OpenAccess::Both),
+        )
     }
 
     fn open(&self, cred: &Cred, file: &Handle, access: OpenAccess) -> VfsResult<Arc<dyn File>> {
@@ -122,8 +139,12 @@ impl Fixture {
     }
 
     fn give(&self, object: &Handle, uid: u32, gid: u32, mode: u32) {
-        let changes =
-            SetAttr { uid: Some(uid), gid: Some(gid), mode: Some(mode), ..SetAttr::default() };
+        let changes = SetAttr {
+            uid: Some(uid),
+            gid: Some(gid),
+            mode: Some(mode),
+            ..SetAttr::default()
+        };
         self.set(&self.owner, object, changes).unwrap();
     }
 
@@ -135,12 +156,7 @@ impl Fixture {
         self.rename_as(&self.owner, from, to)
     }
 
-    fn rename_as(
-        &self,
-        cred: &Cred,
-        from: (&Handle, &str),
-        to: (&Handle, &str),
-    ) -> VfsResult<()> {
+    fn rename_as(&self, cred: &Cred, from: (&Handle, &str), to: (&Handle, &str)) -> VfsResult<()> {
         wait(self.fs.rename(cred, from.0, name(from.1), to.0, name(to.1))).map(drop)
     }
 
@@ -153,10 +169,16 @@ impl Fixture {
         let mut all: Vec<DirEntry> = Vec::new();
         loop {
             let after = all.last().map_or(0, |entry| entry.cookie);
-            let limit = ReadDirLimit { entries: step, attrs };
+            let limit = ReadDirLimit {
+                entries: step,
+                attrs,
+            };
             let piece = wait(self.fs.read_dir(&self.owner, dir, after, limit)).unwrap();
             assert!(piece.entries.len() <= step as usize);
-            assert!(!piece.entries.is_empty() || piece.eof, "an empty listing that goes on");
+            assert!(
+                !piece.entries.is_empty() || piece.eof,
+                "an empty listing that goes on"
+            );
             all.extend(piece.entries);
             if piece.eof {
                 return all;
@@ -176,9 +198,10 @@ impl Fixture {
 pub fn wait<T>(op: Op<T>) -> VfsResult<T> {
     match op {
         Op::Ready(answer) => answer,
-        later @ Op::Later(_) => {
-            tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(later)
-        }
+        later @ Op::Later(_) => tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+            .block_on(later),
     }
 }
 
@@ -187,7 +210,10 @@ fn name(text: &str) -> Name<'_> {
 }
 
 fn with_mode(mode: u32) -> SetAttr {
-    SetAttr { mode: Some(mode), ..SetAttr::default() }
+    SetAttr {
+        mode: Some(mode),
+        ..SetAttr::default()
+    }
 }
 
 fn write(file: &Arc<dyn File>, offset: u64, data: &[u8]) {

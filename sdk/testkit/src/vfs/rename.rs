@@ -41,7 +41,10 @@ pub fn rename_onto_itself_does_nothing(f: &Fixture) {
 pub fn rename_of_a_missing_name(f: &Fixture) {
     let root = f.root();
     f.file(&root, "target", b"");
-    refused(f.rename((&root, "none"), (&root, "target")), VfsError::NotFound);
+    refused(
+        f.rename((&root, "none"), (&root, "target")),
+        VfsError::NotFound,
+    );
     assert_eq!(f.names(&root), ["target"]);
 }
 
@@ -61,7 +64,10 @@ pub fn rename_over_a_full_directory(f: &Fixture) {
     f.dir(&root, "from", 0o755);
     let full = f.dir(&root, "full", 0o755);
     f.file(&full, "entry", b"");
-    refused(f.rename((&root, "from"), (&root, "full")), VfsError::NotEmpty);
+    refused(
+        f.rename((&root, "from"), (&root, "full")),
+        VfsError::NotEmpty,
+    );
     assert_eq!(f.names(&root), ["from", "full"]);
 }
 
@@ -72,7 +78,10 @@ pub fn rename_into_itself(f: &Fixture) {
     let inner = f.dir(&outer, "inner", 0o755);
     refused(f.rename((&root, "outer"), (&outer, "x")), VfsError::Invalid);
     refused(f.rename((&root, "outer"), (&inner, "x")), VfsError::Invalid);
-    refused(f.rename((&outer, "inner"), (&root, "outer")), VfsError::NotEmpty);
+    refused(
+        f.rename((&outer, "inner"), (&root, "outer")),
+        VfsError::NotEmpty,
+    );
 }
 
 /// Its parent is then the new one.
@@ -96,10 +105,16 @@ pub fn links_and_their_refusals(f: &Fixture) {
     refused(f.link(&f.owner, &dir, &root, "link"), VfsError::IsDir);
     refused(f.link(&f.owner, &file, &file, "x"), VfsError::NotDir);
     let what = NewNode::Symlink(Bytes::from("nowhere"));
-    let symlink = f.make(&f.owner, &root, "symlink", &what, 0o777).unwrap().handle;
+    let symlink = f
+        .make(&f.owner, &root, "symlink", &what, 0o777)
+        .unwrap()
+        .handle;
     f.link(&f.owner, &symlink, &dir, "again").unwrap();
     assert_eq!(f.find(&dir, "again").unwrap().handle, symlink);
-    let fifo = f.make(&f.owner, &root, "fifo", &NewNode::Fifo, 0o644).unwrap().handle;
+    let fifo = f
+        .make(&f.owner, &root, "fifo", &NewNode::Fifo, 0o644)
+        .unwrap()
+        .handle;
     f.link(&f.owner, &fifo, &dir, "fifo").unwrap();
     assert_eq!(f.attr(&fifo).nlink, 2);
 }
