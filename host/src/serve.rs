@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use dittofs_api::RunInfo;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -99,6 +100,7 @@ fn run(flags: Serve) -> Result<(), ServeError> {
 
 async fn serve(config: Config) -> Result<(), ServeError> {
     config.log.install();
+    raise_descriptor_limit();
     let mut signals = Signals::new().map_err(|e| ServeError::Other(format!("signals: {e}")))?;
     let state = StateDir::take(&config.state_dir)?;
     let api = bind("--api", config.api).await?;
@@ -170,13 +172,23 @@ async fn serve(config: Config) -> Result<(), ServeError> {
     started
 }
 
+/// Every connection and cached object takes a descriptor; the soft limit is made for programs
+/// that use `select`.
+fn raise_descriptor_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!("the limit of open descriptors stays low: {error}");
+    }
+}
+
 async fn core(config: &Config, state: &StateDir) -> Result<Core, ServeError> {
     let default = Location::Sqlite(state.path().join("state.db"));
     let db = Database::open(config.database.as_ref().unwrap_or(&default)).await?;
     Ok(Core {
         metrics: Metrics::new().map_err(|e| ServeError::Other(e.to_string()))?,
         listeners: Listeners::default(),
-        shares: ShareTable::open(db.clone()).await?,
+        shares: ShareTable::open(db.clone(), state.handle_key()).await?,
         log: config.log.clone(),
         db,
     })

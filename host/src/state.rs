@@ -7,6 +7,7 @@
 //! | `adapters/` | copies of the loaded libraries, by content |
 //! | `boot-id` | made anew at every start |
 //! | `admin-token` | mode 0600: whoever reads it may administer |
+//! | `handle-key` | mode 0600: signs the file handles of shared directories |
 //! | `run.json` | where the running host listens |
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
@@ -17,8 +18,8 @@ use std::path::{Path, PathBuf};
 use dittofs_api::{RUN_FILE, RunInfo, TOKEN_FILE};
 use uuid::Uuid;
 
-/// Bytes of randomness in the token.
-const TOKEN_BYTES: usize = 32;
+/// Bytes of randomness in a secret.
+const SECRET_BYTES: usize = 32;
 
 /// Why the state directory can't be used: one line that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,7 @@ pub enum StateError {
 pub struct StateDir {
     path: PathBuf,
     token: String,
+    handle_key: [u8; SECRET_BYTES],
     boot_id: Uuid,
     _lock: File,
 }
@@ -67,13 +69,16 @@ impl StateDir {
         let path = path.canonicalize().map_err(at(path))?;
         let lock = lock(&path)?;
         let token_path = path.join(TOKEN_FILE);
-        let token = token(&token_path).map_err(at(&token_path))?;
+        let token = hex(&secret(&token_path).map_err(at(&token_path))?);
+        let key_path = path.join("handle-key");
+        let handle_key = secret(&key_path).map_err(at(&key_path))?;
         let boot_id = Uuid::new_v4();
         let boot_path = path.join("boot-id");
         replace(&boot_path, format!("{boot_id}\n").as_bytes()).map_err(at(&boot_path))?;
         Ok(Self {
             path,
             token,
+            handle_key,
             boot_id,
             _lock: lock,
         })
@@ -87,6 +92,11 @@ impl StateDir {
     /// What an administrator's request carries.
     pub fn token(&self) -> &str {
         &self.token
+    }
+
+    /// Signs file handles; kept, or the handles that clients hold would be refused.
+    pub fn handle_key(&self) -> [u8; SECRET_BYTES] {
+        self.handle_key
     }
 
     /// Made anew at every start.
@@ -148,22 +158,39 @@ fn lock(dir: &Path) -> Result<File, StateError> {
     Ok(file)
 }
 
-/// The token in the file, made if there is none.
-fn token(path: &Path) -> io::Result<String> {
+/// The secret in the file, in hexadecimal, made if there is none.
+fn secret(path: &Path) -> io::Result<[u8; SECRET_BYTES]> {
     match fs::read_to_string(path) {
-        Ok(text) if text.trim().len() >= TOKEN_BYTES => {
+        Ok(text) => {
             fs::set_permissions(path, Permissions::from_mode(0o600))?;
-            Ok(text.trim().to_owned())
+            parse_hex(text.trim()).ok_or_else(|| {
+                let message = "is damaged: restore it, or remove it to have a new one made";
+                io::Error::new(io::ErrorKind::InvalidData, message)
+            })
         }
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
-        _ => {
-            let mut random = [0; TOKEN_BYTES];
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            let mut random = [0; SECRET_BYTES];
             getrandom::fill(&mut random).map_err(io::Error::other)?;
-            let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-            replace(path, format!("{token}\n").as_bytes())?;
-            Ok(token)
+            replace(path, format!("{}\n", hex(&random)).as_bytes())?;
+            Ok(random)
         }
+        Err(e) => Err(e),
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn parse_hex(text: &str) -> Option<[u8; SECRET_BYTES]> {
+    let mut bytes = [0; SECRET_BYTES];
+    if text.len() != 2 * SECRET_BYTES {
+        return None;
+    }
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
+    }
+    Some(bytes)
 }
 
 /// Writes a file of mode 0600 that is either the old one or complete.
@@ -203,7 +230,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a/b");
         let first = StateDir::take(&path).unwrap();
-        let (token, boot) = (first.token().to_owned(), first.boot_id());
+        let (token, key) = (first.token().to_owned(), first.handle_key());
+        let boot = first.boot_id();
         assert_eq!(token.len(), 64);
         assert_eq!(
             first.token_file().metadata().unwrap().permissions().mode() & 0o777,
@@ -212,8 +240,20 @@ mod tests {
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o700);
         drop(first);
         let second = StateDir::take(&path).unwrap();
-        assert_eq!(second.token(), token);
+        assert_eq!((second.token(), second.handle_key()), (token.as_str(), key));
         assert_ne!(second.boot_id(), boot);
+    }
+
+    #[test]
+    fn a_damaged_secret_is_named_and_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("handle-key"), "short").unwrap();
+        let error = StateDir::take(dir.path()).err().unwrap().to_string();
+        assert!(error.contains("handle-key: is damaged"), "{error}");
+        assert_eq!(
+            fs::read_to_string(dir.path().join("handle-key")).unwrap(),
+            "short"
+        );
     }
 
     #[test]

@@ -7,8 +7,6 @@
 mod body;
 mod handlers;
 mod problem;
-#[cfg(test)]
-mod tests;
 
 use std::convert::Infallible;
 use std::sync::Arc;

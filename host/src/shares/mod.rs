@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use crate::db::{Database, DbError, ShareRow};
-use crate::vfs::memory;
+use crate::vfs::{local, memory};
 
 pub use spec::{Backend, ShareName, ShareSpec};
 
@@ -50,6 +50,8 @@ struct Entry {
 /// All shares of the host.
 pub struct ShareTable {
     db: Database,
+    /// Signs the handles of local shares.
+    handle_key: [u8; 32],
     /// Serialises changes; readers use `snapshot` and `entries` alone.
     changes: Mutex<()>,
     entries: RwLock<BTreeMap<ShareName, Entry>>,
@@ -58,10 +60,10 @@ pub struct ShareTable {
 
 impl ShareTable {
     /// Opens the persisted shares. One whose directory is missing is kept, with the reason.
-    pub async fn open(db: Database) -> Result<Self, DbError> {
+    pub async fn open(db: Database, handle_key: [u8; 32]) -> Result<Self, DbError> {
         let mut entries = BTreeMap::new();
         for row in db.shares().await? {
-            let entry = persisted(row)?;
+            let entry = persisted(row, handle_key)?;
             if let Err(reason) = &entry.fs {
                 tracing::error!("share {} is not exported: {reason}", entry.spec.name);
             }
@@ -69,6 +71,7 @@ impl ShareTable {
         }
         let table = Self {
             db,
+            handle_key,
             changes: Mutex::default(),
             entries: RwLock::new(entries),
             snapshot: RwLock::new(Arc::from([])),
@@ -82,7 +85,7 @@ impl ShareTable {
         let _changing = self.changes.lock().await;
         let spec = canonical(spec)?;
         self.refuse_overlap(&spec.name)?;
-        let fs = open_backend(&spec.backend).map_err(ShareError::Invalid)?;
+        let fs = open_backend(&spec.backend, self.handle_key).map_err(ShareError::Invalid)?;
         let id = self.id_for_this_run(&spec).await?;
         self.insert(Entry {
             id,
@@ -104,7 +107,7 @@ impl ShareTable {
             )));
         }
         self.refuse_overlap(&spec.name)?;
-        let fs = open_backend(&spec.backend).map_err(ShareError::Invalid)?;
+        let fs = open_backend(&spec.backend, self.handle_key).map_err(ShareError::Invalid)?;
         let entry = Entry {
             id: Uuid::new_v4(),
             spec,
@@ -242,7 +245,10 @@ fn reason(error: &std::io::Error) -> String {
     }
 }
 
-fn open_backend(backend: &Backend) -> Result<Arc<dyn FileSystem>, FieldError> {
+fn open_backend(
+    backend: &Backend,
+    handle_key: [u8; 32],
+) -> Result<Arc<dyn FileSystem>, FieldError> {
     match backend {
         Backend::Memory => {
             // Scratch space is for everybody, as /tmp is.
@@ -254,13 +260,14 @@ fn open_backend(backend: &Backend) -> Result<Arc<dyn FileSystem>, FieldError> {
                 .map_err(|e| FieldError::new("backend", e.to_string()))?;
             Ok(Arc::new(fs))
         }
-        Backend::Local(path) => open_local(path)
-            .map_err(|e| FieldError::new("backend.path", format!("{}: {e}", path.display()))),
+        Backend::Local(path) => {
+            let options = local::Options {
+                handle_key: Some(handle_key),
+                ..local::Options::default()
+            };
+            local::open(path, &options).map_err(|e| FieldError::new("backend.path", e.to_string()))
+        }
     }
-}
-
-fn open_local(_path: &Path) -> Result<Arc<dyn FileSystem>, String> {
-    Err("local directories are not there yet".to_owned())
 }
 
 fn exported(entry: &Entry) -> Option<Arc<Share>> {
@@ -277,7 +284,7 @@ fn exported(entry: &Entry) -> Option<Arc<Share>> {
     }))
 }
 
-fn persisted(row: ShareRow) -> Result<Entry, DbError> {
+fn persisted(row: ShareRow, handle_key: [u8; 32]) -> Result<Entry, DbError> {
     let bad = |e: FieldError| DbError::Content(format!("share {}: {e}", row.name));
     let backend = match (row.backend.as_str(), &row.path) {
         ("local", Some(path)) => Backend::Local(path.into()),
@@ -303,9 +310,9 @@ fn persisted(row: ShareRow) -> Result<Entry, DbError> {
         // It starts empty: its old handles must not name new files.
         Backend::Memory => (
             Uuid::new_v4(),
-            open_backend(&spec.backend).map_err(|e| e.message),
+            open_backend(&spec.backend, handle_key).map_err(|e| e.message),
         ),
-        Backend::Local(path) => (parse_id(&row.id)?, open_present(path)),
+        Backend::Local(path) => (parse_id(&row.id)?, open_present(path, handle_key)),
     };
     Ok(Entry {
         id,
@@ -315,10 +322,10 @@ fn persisted(row: ShareRow) -> Result<Entry, DbError> {
     })
 }
 
-fn open_present(path: &Path) -> Result<Arc<dyn FileSystem>, String> {
+fn open_present(path: &Path, handle_key: [u8; 32]) -> Result<Arc<dyn FileSystem>, String> {
     match path.metadata() {
         Err(e) => Err(format!("{}: {}", path.display(), reason(&e))),
-        Ok(_) => open_backend(&Backend::Local(path.to_owned())).map_err(|e| e.message),
+        Ok(_) => open_backend(&Backend::Local(path.to_owned()), handle_key).map_err(|e| e.message),
     }
 }
 
