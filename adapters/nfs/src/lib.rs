@@ -35,5 +35,7 @@ pub mod types;
 pub mod xdr;
 
 mod adapter;
+#[cfg(test)]
+mod testing;
 
 pub use adapter::NfsAdapter;

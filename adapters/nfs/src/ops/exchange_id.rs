@@ -202,3 +202,162 @@ impl Operation for Args {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Harness;
+
+    async fn exchange(
+        h: &Harness,
+        incarnation: u64,
+        flags: u32,
+    ) -> Result<(ClientId, u32), Status> {
+        let mut reply = h
+            .compound(1)
+            .exchange_id("a", incarnation, flags)
+            .run()
+            .await;
+        if reply.status != Status::Ok {
+            return Err(reply.status);
+        }
+        let id = reply.ok_body();
+        let _sequence: u32 = reply.body();
+        Ok((id, reply.body()))
+    }
+
+    #[tokio::test]
+    async fn a_new_owner_gets_a_number_that_is_not_confirmed() {
+        let h = Harness::new();
+        let (_, flags) = exchange(&h, 1, 0).await.unwrap();
+        assert_eq!(flags, USE_NON_PNFS);
+    }
+
+    #[tokio::test]
+    async fn a_confirmed_owner_keeps_its_number() {
+        let h = Harness::new();
+        let client = h.client41("a").await;
+        assert_eq!(
+            exchange(&h, 1, 0).await,
+            Ok((client.id, USE_NON_PNFS | CONFIRMED_R))
+        );
+        assert_eq!(
+            exchange(&h, 1, UPD_CONFIRMED_REC_A).await,
+            Ok((client.id, USE_NON_PNFS | CONFIRMED_R))
+        );
+    }
+
+    #[tokio::test]
+    async fn a_second_try_before_confirmation_gets_a_new_number() {
+        let h = Harness::new();
+        let (first, sequence) = h.exchange_id("a", 1).await;
+        let (second, _) = h.exchange_id("a", 1).await;
+        assert_ne!(first, second);
+        let old =
+            h.compound(1)
+                .create_session(first, sequence, &crate::testing::Channel::default());
+        assert_eq!(old.status().await, Status::StaleClientid);
+    }
+
+    #[tokio::test]
+    async fn a_restarted_client_loses_its_old_session_when_it_is_confirmed_and_not_before() {
+        let h = Harness::new();
+        let old = h.client41("a").await;
+        let (id, sequence) = h.exchange_id("a", 2).await;
+        assert_ne!(id, old.id);
+        old.compound().run().await.ok();
+        h.create_session(id, sequence).await;
+        assert_eq!(old.compound().status().await, Status::Badsession);
+    }
+
+    #[tokio::test]
+    async fn an_owner_in_use_is_refused_to_another_user() {
+        let h = Harness::new();
+        let _client = h.client41("a").await;
+        let other = h.as_user(2000);
+        assert_eq!(exchange(&other, 1, 0).await, Err(Status::ClidInuse));
+        assert_eq!(
+            exchange(&other, 1, UPD_CONFIRMED_REC_A).await,
+            Err(Status::Perm)
+        );
+    }
+
+    #[tokio::test]
+    async fn an_owner_without_state_goes_to_another_user() {
+        let h = Harness::new();
+        let client = h.client41("a").await;
+        let destroyed = client.compound().destroy_session(client.session);
+        destroyed.run().await.ok();
+        let (id, flags) = exchange(&h.as_user(2000), 1, 0).await.unwrap();
+        assert_ne!(id, client.id);
+        assert_eq!(flags, USE_NON_PNFS);
+    }
+
+    #[tokio::test]
+    async fn an_update_needs_a_confirmed_record_of_the_same_incarnation() {
+        let h = Harness::new();
+        assert_eq!(
+            exchange(&h, 1, UPD_CONFIRMED_REC_A).await,
+            Err(Status::Noent)
+        );
+        let _client = h.client41("a").await;
+        assert_eq!(
+            exchange(&h, 2, UPD_CONFIRMED_REC_A).await,
+            Err(Status::NotSame)
+        );
+        // The verifier is looked at before the user (case 8 says "any principal").
+        assert_eq!(
+            exchange(&h.as_user(2000), 2, UPD_CONFIRMED_REC_A).await,
+            Err(Status::NotSame)
+        );
+    }
+
+    #[tokio::test]
+    async fn bits_that_a_client_must_not_set_are_invalid() {
+        let h = Harness::new();
+        for flags in [CONFIRMED_R, 0x4, 0x2000_0000] {
+            assert_eq!(
+                exchange(&h, 1, flags).await,
+                Err(Status::Inval),
+                "{flags:#x}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn protection_that_needs_gss_is_refused() {
+        let h = Harness::new();
+        let protected = |body: fn(&mut Writer)| {
+            h.compound(1).op(42, |w| {
+                w.write(&1_u64);
+                w.write("a");
+                w.write(&0_u32);
+                body(w);
+                w.write(&0_u32);
+            })
+        };
+        let machine = protected(|w| {
+            w.write(&1_u32);
+            w.write(&Bitmap::of(&[44]));
+            w.write(&Bitmap::EMPTY);
+        });
+        assert_eq!(machine.status().await, Status::Inval);
+        let ssv = protected(|w| {
+            w.write(&2_u32);
+            w.write(&Bitmap::EMPTY);
+            w.write(&Bitmap::EMPTY);
+            w.write(&vec![Bytes::from_static(b"\x2b\x0e\x03\x02\x1a")]);
+            w.write(&vec![Bytes::from_static(b"\x60\x86\x48\x01")]);
+            w.write(&1_u32);
+            w.write(&1_u32);
+        });
+        assert_eq!(ssv.status().await, Status::HashAlgUnsupp);
+    }
+
+    #[tokio::test]
+    async fn without_sequence_it_must_be_alone() {
+        let h = Harness::new();
+        let reply = h.compound(1).exchange_id("a", 1, 0).putrootfh().run().await;
+        assert_eq!((reply.status, reply.count), (Status::NotOnlyOp, 1));
+    }
+}
