@@ -1,1 +1,433 @@
+use bytes::Bytes;
+use dittofs_sdk::vfs::{Attr, Buffer, Handle, Op, ReadOk, Stability, VfsError, Written};
+use proptest::prelude::*;
+use uuid::Uuid;
 
+use super::*;
+
+const V41: Caller = Caller::V41(ClientId(1));
+const OTHER: Caller = Caller::V41(ClientId(2));
+
+/// A file that counts how many of it are open.
+struct Counted {
+    _open: Arc<()>,
+}
+
+impl File for Counted {
+    fn attr(&self) -> Op<Attr> {
+        Op::err(VfsError::Io)
+    }
+    fn read(&self, _: u64, _: u32, _: Buffer) -> Op<ReadOk> {
+        Op::err(VfsError::Io)
+    }
+    fn write(&self, _: u64, _: Bytes, _: Stability) -> Op<Written> {
+        Op::err(VfsError::Io)
+    }
+    fn commit(&self, _: u64, _: u64) -> Op<()> {
+        Op::err(VfsError::Io)
+    }
+    fn truncate(&self, _: u64) -> Op<Attr> {
+        Op::err(VfsError::Io)
+    }
+}
+
+struct World {
+    files: Files,
+    open: Arc<()>,
+}
+
+fn world() -> World {
+    World {
+        files: Files::new(1),
+        open: Arc::new(()),
+    }
+}
+
+fn key(name: u8) -> FileKey {
+    FileKey {
+        share: Uuid::nil(),
+        handle: Handle::new(&[name]).unwrap(),
+    }
+}
+
+fn owner(client: u64, role: Role, name: u8) -> Owner {
+    Owner {
+        client: ClientId(client),
+        role,
+        name: Arc::from([name]),
+    }
+}
+
+fn opener(client: u64, name: u8) -> Owner {
+    owner(client, Role::Open, name)
+}
+
+fn locker(client: u64, name: u8) -> Owner {
+    owner(client, Role::Lock, name)
+}
+
+fn want(offset: u64, length: u64, kind: LockKind) -> LockRequest {
+    LockRequest {
+        range: Range::new(offset, length).unwrap(),
+        kind,
+        limit: 100,
+    }
+}
+
+impl World {
+    fn try_open(
+        &self,
+        owner: Owner,
+        file: u8,
+        access: u32,
+        deny: u32,
+        limit: usize,
+    ) -> Result<Opened, Status> {
+        let caller = Caller::V41(owner.client);
+        let request = OpenRequest {
+            owner,
+            key: key(file),
+            share: Share::new(access, deny).unwrap(),
+            file: Arc::new(Counted {
+                _open: Arc::clone(&self.open),
+            }),
+            confirmed: true,
+            limit,
+        };
+        self.files.open(caller, request)
+    }
+
+    fn open(&self, owner: Owner, file: u8, access: u32, deny: u32) -> Result<StateId, Status> {
+        let opened = self.try_open(owner, file, access, deny, 100)?;
+        Ok(opened.stateid)
+    }
+
+    fn open_files(&self) -> usize {
+        Arc::strong_count(&self.open) - 1
+    }
+
+    fn is_empty(&self) -> bool {
+        let shards = self.files.shards.iter();
+        self.open_files() == 0
+            && shards
+                .map(|shard| shard.lock())
+                .all(|shard| shard.files.is_empty() && shard.states.is_empty())
+    }
+}
+
+#[test]
+fn a_second_open_of_one_owner_widens_the_first() {
+    let w = world();
+    let first = w.open(opener(1, 1), 1, 1, 0).unwrap();
+    let second = w.open(opener(1, 1), 1, 2, 0).unwrap();
+    assert_eq!((first.seqid, second.seqid), (1, 2));
+    assert_eq!(first.other, second.other);
+    let io = |stateid: &StateId, access| w.files.io(V41, stateid, &key(1), access).map(|_| ());
+    assert_eq!(io(&second, OpenAccess::Write), Ok(()));
+    assert_eq!(io(&first, OpenAccess::Read), Err(Status::OldStateid));
+    let latest = StateId { seqid: 0, ..first };
+    assert_eq!(io(&latest, OpenAccess::Read), Ok(()));
+    let ahead = StateId { seqid: 3, ..first };
+    assert_eq!(io(&ahead, OpenAccess::Read), Err(Status::BadStateid));
+}
+
+#[test]
+fn reservations_stand_against_others_and_not_against_their_owner() {
+    let w = world();
+    w.open(opener(1, 1), 1, 1, 2).unwrap();
+    assert_eq!(w.open(opener(2, 1), 1, 2, 0), Err(Status::ShareDenied));
+    assert_eq!(w.open(opener(2, 1), 1, 1, 1), Err(Status::ShareDenied));
+    assert!(w.open(opener(2, 1), 1, 1, 0).is_ok());
+    assert!(w.open(opener(1, 1), 1, 3, 0).is_ok());
+    assert!(w.files.denies(&key(1), OpenAccess::Write));
+    assert!(!w.files.denies(&key(1), OpenAccess::Read));
+    assert!(!w.files.denies(&key(2), OpenAccess::Write));
+}
+
+#[test]
+fn a_denied_widening_leaves_the_open_as_it_was() {
+    let w = world();
+    let mine = w.open(opener(1, 1), 1, 1, 0).unwrap();
+    w.open(opener(2, 1), 1, 1, 2).unwrap();
+    assert_eq!(w.open(opener(1, 1), 1, 2, 0), Err(Status::ShareDenied));
+    assert!(w.files.io(V41, &mine, &key(1), OpenAccess::Read).is_ok());
+    let write = w.files.io(V41, &mine, &key(1), OpenAccess::Write);
+    assert_eq!(write.map(|_| ()), Err(Status::Openmode));
+}
+
+#[test]
+fn an_open_for_writing_serves_no_read_of_its_own() {
+    let w = world();
+    let stateid = w.open(opener(1, 1), 1, 2, 0).unwrap();
+    let (client, file) = w
+        .files
+        .io(V41, &stateid, &key(1), OpenAccess::Read)
+        .unwrap();
+    assert_eq!(client, ClientId(1));
+    assert!(file.is_none());
+}
+
+#[test]
+fn stateids_are_good_for_their_client_and_file_only() {
+    let w = world();
+    let stateid = w.open(opener(1, 1), 1, 3, 0).unwrap();
+    let io = |caller, file| {
+        let found = w.files.io(caller, &stateid, &key(file), OpenAccess::Read);
+        found.map(|_| ())
+    };
+    assert_eq!(io(V41, 1), Ok(()));
+    assert_eq!(io(OTHER, 1), Err(Status::BadStateid));
+    assert_eq!(io(V41, 2), Err(Status::BadStateid));
+    assert_eq!(w.files.test(V41, &stateid), Status::Ok);
+    assert_eq!(w.files.test(OTHER, &stateid), Status::BadStateid);
+    assert_eq!(w.files.test(V41, &StateId::ANONYMOUS), Status::BadStateid);
+}
+
+#[test]
+fn an_undone_open_leaves_no_trace_and_an_undone_widening_the_former_stateid() {
+    let w = world();
+    let new = w.try_open(opener(1, 1), 1, 3, 0, 100).unwrap();
+    drop(w.files.undo_open(new));
+    assert!(w.is_empty());
+    assert!(!w.files.has_state(ClientId(1)));
+
+    let first = w.open(opener(1, 1), 1, 1, 0).unwrap();
+    let wider = w.try_open(opener(1, 1), 1, 2, 2, 100).unwrap();
+    drop(w.files.undo_open(wider));
+    assert!(!w.files.denies(&key(1), OpenAccess::Write));
+    let close = w.files.close(V41, &first, &key(1)).unwrap();
+    drop(close);
+    assert!(w.is_empty());
+}
+
+#[test]
+fn a_downgrade_lets_others_in_and_closes_what_is_not_used() {
+    let w = world();
+    w.open(opener(1, 1), 1, 1, 0).unwrap();
+    let both = w.open(opener(1, 1), 1, 3, 3).unwrap();
+    let to = Share::new(1, 0).unwrap();
+    let (read, closed) = w.files.downgrade(V41, &both, &key(1), to).unwrap();
+    drop(closed);
+    assert_eq!(read.seqid, 3);
+    assert!(w.open(opener(2, 1), 1, 3, 0).is_ok());
+    let write = w.files.io(V41, &read, &key(1), OpenAccess::Write);
+    assert_eq!(write.map(|_| ()), Err(Status::Openmode));
+    let wider = Share::new(3, 3).unwrap();
+    let again = w.files.downgrade(V41, &read, &key(1), wider);
+    assert_eq!(again.map(|_| ()).unwrap_err(), Status::Inval);
+}
+
+#[test]
+fn close_takes_the_locks_along() {
+    let w = world();
+    let open = w.open(opener(1, 1), 1, 3, 0).unwrap();
+    let write = want(0, 10, LockKind::Write);
+    let lock = w
+        .files
+        .lock_first(V41, &open, &key(1), &locker(1, 1), write)
+        .unwrap();
+    assert_eq!(w.files.free(V41, &lock), Err(Status::LocksHeld));
+    let (invalid, closed) = w.files.close(V41, &open, &key(1)).unwrap();
+    drop(closed);
+    assert_eq!(invalid, StateId::INVALID);
+    assert!(w.is_empty());
+    // macOS unlocks after CLOSE.
+    let range = Range::new(0, 10).unwrap();
+    let unlocked = w.files.unlock(V41, &lock, &key(1), range, 100);
+    assert_eq!(unlocked, Err(Status::BadStateid));
+}
+
+#[test]
+fn a_lock_stateid_serves_io_and_is_freed_without_locks() {
+    let w = world();
+    let open = w.open(opener(1, 1), 1, 3, 0).unwrap();
+    let lock = w
+        .files
+        .lock_first(
+            V41,
+            &open,
+            &key(1),
+            &locker(1, 1),
+            want(0, 10, LockKind::Read),
+        )
+        .unwrap();
+    assert!(w.files.io(V41, &lock, &key(1), OpenAccess::Write).is_ok());
+    let more = w
+        .files
+        .lock_more(V41, &lock, &key(1), want(10, 10, LockKind::Read))
+        .unwrap();
+    assert_eq!(more.seqid, 2);
+    assert_eq!(w.files.free(V41, &open), Err(Status::LocksHeld));
+    let all = Range::new(0, u64::MAX).unwrap();
+    let unlocked = w.files.unlock(V41, &more, &key(1), all, 100).unwrap();
+    assert_eq!(unlocked.seqid, 3);
+    assert_eq!(w.files.free(V41, &unlocked), Ok(()));
+    assert_eq!(w.files.test(V41, &unlocked), Status::BadStateid);
+    assert_eq!(w.files.test(V41, &open), Status::Ok);
+}
+
+#[test]
+fn a_denied_lock_names_whose_and_where() {
+    let w = world();
+    let mine = w.open(opener(1, 1), 1, 3, 0).unwrap();
+    let theirs = w.open(opener(2, 1), 1, 3, 0).unwrap();
+    w.files
+        .lock_first(
+            V41,
+            &mine,
+            &key(1),
+            &locker(1, 7),
+            want(4, u64::MAX, LockKind::Write),
+        )
+        .unwrap();
+    let expected = Conflict {
+        range: Range::new(4, u64::MAX).unwrap(),
+        kind: LockKind::Write,
+        owner: locker(1, 7),
+    };
+    let wanted = want(0, 5, LockKind::Read);
+    let denied = w
+        .files
+        .lock_first(OTHER, &theirs, &key(1), &locker(2, 7), wanted);
+    assert_eq!(denied, Err(LockError::Denied(expected.clone())));
+    assert!(
+        !w.files.has_owner(&locker(2, 7)),
+        "a denied lock leaves no stateid"
+    );
+    let test = |owner| {
+        w.files
+            .lock_conflict(&key(1), &owner, wanted.range, wanted.kind)
+    };
+    assert_eq!(test(locker(2, 7)), Some(expected));
+    assert_eq!(test(locker(1, 7)), None);
+}
+
+#[test]
+fn a_lock_needs_an_open_of_its_kind_and_of_its_client() {
+    let w = world();
+    let read = w.open(opener(1, 1), 1, 1, 0).unwrap();
+    let try_lock = |owner: Owner, kind| {
+        w.files
+            .lock_first(V41, &read, &key(1), &owner, want(0, 1, kind))
+            .map(|_| ())
+    };
+    assert_eq!(
+        try_lock(locker(1, 1), LockKind::Write),
+        Err(Status::Openmode.into())
+    );
+    assert_eq!(
+        try_lock(locker(2, 1), LockKind::Read),
+        Err(Status::Inval.into())
+    );
+    assert_eq!(try_lock(locker(1, 1), LockKind::Read), Ok(()));
+}
+
+#[test]
+fn a_lock_owner_is_released_once_it_holds_nothing() {
+    let w = world();
+    let open = w.open(opener(1, 1), 1, 3, 0).unwrap();
+    let me = locker(1, 1);
+    let lock = w
+        .files
+        .lock_first(V41, &open, &key(1), &me, want(0, 1, LockKind::Write))
+        .unwrap();
+    assert_eq!(w.files.release_lock_owner(&me), Err(Status::LocksHeld));
+    let range = Range::new(0, 1).unwrap();
+    w.files.unlock(V41, &lock, &key(1), range, 100).unwrap();
+    assert_eq!(w.files.release_lock_owner(&me), Ok(()));
+    assert_eq!(w.files.test(V41, &lock), Status::BadStateid);
+    assert_eq!(
+        w.files.release_lock_owner(&me),
+        Ok(()),
+        "unknown ones are free"
+    );
+}
+
+#[test]
+fn limits_hold_per_client_and_in_the_words_of_the_minor_version() {
+    let w = world();
+    for file in 0..3 {
+        w.try_open(opener(1, 1), file, 1, 0, 3).unwrap();
+    }
+    let refused = w.try_open(opener(1, 1), 9, 1, 0, 3).map(|_| ());
+    assert_eq!(refused, Err(Status::Delay));
+    assert!(
+        w.try_open(opener(1, 1), 0, 1, 0, 3).is_ok(),
+        "no further open"
+    );
+    assert!(w.try_open(opener(2, 1), 9, 1, 0, 3).is_ok());
+    assert_eq!(Caller::V40.exhausted(), Status::Resource);
+}
+
+#[test]
+fn an_unconfirmed_open_is_of_no_use_until_it_is_confirmed() {
+    let w = world();
+    let request = OpenRequest {
+        owner: opener(1, 1),
+        key: key(1),
+        share: Share::new(3, 0).unwrap(),
+        file: Arc::new(Counted {
+            _open: Arc::clone(&w.open),
+        }),
+        confirmed: false,
+        limit: 10,
+    };
+    let opened = w.files.open(Caller::V40, request).unwrap().stateid;
+    let io = |stateid: &StateId| {
+        w.files
+            .io(Caller::V40, stateid, &key(1), OpenAccess::Read)
+            .map(|_| ())
+    };
+    assert_eq!(io(&opened), Err(Status::BadStateid));
+    let confirmed = w.files.confirm(&opened, &key(1)).unwrap();
+    assert_eq!(confirmed.seqid, 2);
+    assert_eq!(io(&confirmed), Ok(()));
+    assert_eq!(
+        w.files.confirm(&confirmed, &key(1)),
+        Err(Status::BadStateid)
+    );
+}
+
+proptest! {
+    #[test]
+    fn nothing_of_a_client_is_left_after_its_release(
+        steps in prop::collection::vec((0..4_u8, 1..3_u64, 0..3_u8, 0..3_u8, 1..4_u32, 0..40_u64), 0..60)
+    ) {
+        let w = world();
+        let mut opens: Vec<(u64, u8, StateId)> = Vec::new();
+        let mut locks: Vec<(u64, u8, StateId)> = Vec::new();
+        for (what, client, file, name, access, at) in steps {
+            let caller = Caller::V41(ClientId(client));
+            let latest = |states: &[(u64, u8, StateId)]| {
+                let found = states.iter().find(|state| state.0 == client && state.1 == file);
+                found.map(|state| StateId { seqid: 0, ..state.2 })
+            };
+            match (what, latest(&opens), latest(&locks)) {
+                (0, ..) => {
+                    let deny = u32::from(name == 2);
+                    if let Ok(stateid) = w.open(opener(client, name), file, access, deny) {
+                        opens.push((client, file, stateid));
+                    }
+                }
+                (1, Some(open), _) => {
+                    let wanted = want(at, 4, if access == 1 { LockKind::Read } else { LockKind::Write });
+                    let me = locker(client, name);
+                    if let Ok(stateid) = w.files.lock_first(caller, &open, &key(file), &me, wanted) {
+                        locks.push((client, file, stateid));
+                    }
+                }
+                (2, _, Some(lock)) => {
+                    let range = Range::new(at, 3).unwrap();
+                    let _ = w.files.unlock(caller, &lock, &key(file), range, 100);
+                }
+                (3, Some(open), _) => drop(w.files.close(caller, &open, &key(file))),
+                _ => {}
+            }
+        }
+        drop(w.files.release_client(ClientId(1)));
+        prop_assert!(!w.files.has_state(ClientId(1)));
+        prop_assert_eq!(w.files.index.ranges(ClientId(1)), 0);
+        drop(w.files.release_client(ClientId(2)));
+        prop_assert!(w.is_empty());
+    }
+}
