@@ -201,8 +201,9 @@ mod tests {
 
     #[test]
     fn an_owner_is_a_number() {
+        let empty = fattr(&[36], |w| w.write(""));
+        assert_eq!(empty.settable(Minor::V41), Err(Status::Inval));
         for name in [
-            "",
             "root",
             "root@localdomain",
             "-1",

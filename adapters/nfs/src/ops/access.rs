@@ -111,3 +111,50 @@ fn from_access(set: Access) -> u32 {
         .filter(|(_, access)| set.contains(*access))
         .fold(0, |bits, (bit, _)| bits | bit)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::fixture::Fixture;
+    use crate::types::Minor;
+
+    async fn access(fixture: &Fixture, path: &str) -> Ok {
+        let mut cx = fixture.at(Minor::V41, path).await;
+        Args { wanted: ALL }.run(&mut cx).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn where_nothing_may_be_changed_no_change_is_granted() {
+        let fixture = Fixture::new();
+        let dir = ALL & !ACCESS4_EXECUTE;
+        for (path, granted) in [
+            ("export", dir),
+            ("ro", dir & !CHANGES),
+            ("", dir & !CHANGES),
+        ] {
+            let answer = access(&fixture, path).await;
+            assert_eq!((answer.supported, answer.granted), (dir, granted), "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_is_neither_searched_nor_has_entries_to_delete() {
+        let fixture = Fixture::new();
+        fixture.populate().await;
+        let answer = access(&fixture, "export/file").await;
+        assert_eq!(answer.supported, ALL & !(ACCESS4_LOOKUP | ACCESS4_DELETE));
+        assert_eq!(
+            answer.granted,
+            ACCESS4_READ | ACCESS4_MODIFY | ACCESS4_EXTEND
+        );
+    }
+
+    #[tokio::test]
+    async fn a_bit_without_meaning_is_refused() {
+        let fixture = Fixture::new();
+        let mut cx = fixture.at(Minor::V40, "export").await;
+        for wanted in [64, 127, u32::MAX] {
+            assert_eq!(Args { wanted }.run(&mut cx).await, Err(Status::Inval));
+        }
+    }
+}

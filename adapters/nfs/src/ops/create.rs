@@ -108,3 +108,94 @@ fn check_target(node: &NewNode) -> Result<(), Status> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attr;
+    use crate::ops::fixture::{Fixture, encoded, fattr, make};
+    use crate::types::Minor;
+
+    #[tokio::test]
+    async fn the_new_object_is_the_current_one_and_its_directory_has_changed() {
+        let fixture = Fixture::new();
+        let mut cx = fixture.at(Minor::V41, "export").await;
+        let made = Args {
+            what: What::Node(NewNode::Dir),
+            name: Bytes::from_static(b"dir"),
+            attributes: fattr(&[33], 0o750_u32),
+        }
+        .run(&mut cx)
+        .await
+        .unwrap();
+        assert_eq!(made.set, Bitmap::of(&[33]));
+        assert!(made.change.before < made.change.after);
+        let facts = attr::facts(&cx, cx.object().unwrap(), Bitmap::EMPTY)
+            .await
+            .unwrap();
+        assert_eq!(facts.attr.mode, 0o750);
+        let there = fixture.at(Minor::V41, "export/dir").await;
+        assert!(cx.object().unwrap().same_as(there.object().unwrap()));
+    }
+
+    #[tokio::test]
+    async fn what_open_makes_is_a_bad_type_and_so_is_what_does_not_exist() {
+        for number in [0_u32, 1, 8, 9, 77] {
+            let what = Reader::new(encoded(number)).read();
+            assert!(matches!(what, Ok(What::Other)), "{number}");
+        }
+        let fixture = Fixture::new();
+        let mut cx = fixture.at(Minor::V41, "export").await;
+        let args = Args {
+            what: What::Other,
+            name: Bytes::from_static(b"x"),
+            attributes: fattr(&[], ()),
+        };
+        assert_eq!(args.run(&mut cx).await, Err(Status::Badtype));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_made_where_it_may_not_be() {
+        let fixture = Fixture::new();
+        fixture.populate().await;
+        for (path, name, status) in [
+            ("", "new", Status::Rofs),
+            ("ro", "new", Status::Rofs),
+            ("export", "dir", Status::Exist),
+            ("export", ".", Status::Badname),
+            ("export", "", Status::Inval),
+            ("export/file", "new", Status::Notdir),
+            ("export/symlink", "new", Status::Notdir),
+        ] {
+            let mut cx = fixture.at(Minor::V41, path).await;
+            let made = make(&mut cx, name, NewNode::Dir).await;
+            assert_eq!(made, Err(status), "{path}/{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_symbolic_link_has_a_target_that_can_be_one() {
+        let fixture = Fixture::new();
+        let mut cx = fixture.at(Minor::V41, "export").await;
+        for (target, status) in [
+            (Bytes::new(), Status::Inval),
+            (Bytes::from_static(b"a\0"), Status::Inval),
+            (Bytes::from(vec![b'x'; 4096]), Status::Nametoolong),
+        ] {
+            let made = make(&mut cx, "link", NewNode::Symlink(target)).await;
+            assert_eq!(made, Err(status));
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_but_a_file_has_a_size_to_set() {
+        let fixture = Fixture::new();
+        let mut cx = fixture.at(Minor::V41, "export").await;
+        let args = Args {
+            what: What::Node(NewNode::Dir),
+            name: Bytes::from_static(b"dir"),
+            attributes: fattr(&[4], 5_u64),
+        };
+        assert_eq!(args.run(&mut cx).await, Err(Status::Inval));
+    }
+}

@@ -59,3 +59,59 @@ async fn refused(source: &ShareObject, error: VfsError) -> Status {
     }
     super::in_dir(error.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attr;
+    use crate::ops::fixture::Fixture;
+    use crate::types::{Bitmap, Minor};
+
+    async fn link(
+        fixture: &Fixture,
+        source: &str,
+        dir: &str,
+        name: &str,
+    ) -> Result<ChangeInfo, Status> {
+        let mut cx = fixture.at(Minor::V41, dir).await;
+        cx.saved = fixture.at(Minor::V41, source).await.current;
+        let name = Bytes::copy_from_slice(name.as_bytes());
+        Args { name }.run(&mut cx).await
+    }
+
+    #[tokio::test]
+    async fn both_names_lead_to_the_same_object() {
+        let fixture = Fixture::new();
+        fixture.populate().await;
+        let change = link(&fixture, "export/file", "export/dir", "again")
+            .await
+            .unwrap();
+        assert!(change.before < change.after);
+        let a = fixture.at(Minor::V41, "export/file").await;
+        let b = fixture.at(Minor::V41, "export/dir/again").await;
+        assert!(a.object().unwrap().same_as(b.object().unwrap()));
+        let facts = attr::facts(&a, a.object().unwrap(), Bitmap::EMPTY)
+            .await
+            .unwrap();
+        assert_eq!(facts.attr.nlink, 2);
+    }
+
+    #[tokio::test]
+    async fn what_can_have_no_further_name_there_is_refused() {
+        let fixture = Fixture::new();
+        fixture.populate().await;
+        for (source, dir, name, status) in [
+            ("export/dir", "export", "x", Status::Isdir),
+            ("", "export", "x", Status::Isdir),
+            ("export/file", "deep/down", "x", Status::Xdev),
+            ("export/file", "ro", "x", Status::Rofs),
+            ("export/file", "export", "dir", Status::Exist),
+            ("export/file", "export/fifo", "x", Status::Notdir),
+            ("export/file", "export/symlink", "x", Status::Notdir),
+            ("export/file", "export", ".", Status::Badname),
+        ] {
+            let linked = link(&fixture, source, dir, name).await;
+            assert_eq!(linked, Err(status), "{source} {dir}/{name}");
+        }
+    }
+}

@@ -47,3 +47,59 @@ pub(super) async fn entry(cx: &Cx, name: &[u8]) -> Result<Object, Status> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::fixture::{Fixture, go, share};
+    use crate::types::Minor;
+    use dittofs_sdk::Share;
+
+    #[tokio::test]
+    async fn names_that_name_nothing_have_statuses_of_their_own() {
+        let fixture = Fixture::new();
+        let long = "x".repeat(256);
+        for dir in ["", "export"] {
+            for (name, status) in [
+                (&b""[..], Status::Inval),
+                (b".", Status::Badname),
+                (b"..", Status::Badname),
+                (b"a/b", Status::Badname),
+                (b"a\0b", Status::Badname),
+                (b"nothing", Status::Noent),
+                (b"\xff", Status::Noent),
+                (long.as_bytes(), Status::Nametoolong),
+            ] {
+                let mut cx = fixture.at(Minor::V41, dir).await;
+                let name = Bytes::copy_from_slice(name);
+                let found = Args { name: name.clone() }.run(&mut cx).await;
+                assert_eq!(found, Err(status), "{name:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_directory_says_whether_it_is_a_symbolic_link() {
+        let fixture = Fixture::new();
+        fixture.populate().await;
+        for (path, status) in [
+            ("export/file/x", Status::Notdir),
+            ("export/fifo/x", Status::Notdir),
+            ("export/symlink/x", Status::Symlink),
+        ] {
+            let mut cx = fixture.cx(Minor::V41);
+            assert_eq!(go(&mut cx, path).await, Err(status), "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_share_is_not_there_for_who_is_not_among_its_clients() {
+        let hidden = Share {
+            clients: vec!["192.0.2.0/24".parse().unwrap()],
+            ..share("/hidden")
+        };
+        let fixture = Fixture::with([hidden]);
+        let mut cx = fixture.cx(Minor::V41);
+        assert_eq!(go(&mut cx, "hidden").await, Err(Status::Noent));
+    }
+}

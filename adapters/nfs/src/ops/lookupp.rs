@@ -42,3 +42,37 @@ pub(super) async fn parent(cx: &Cx) -> Result<Object, Status> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::fixture::{Fixture, make};
+    use crate::types::Minor;
+    use dittofs_sdk::vfs::NewNode;
+
+    #[tokio::test]
+    async fn the_way_up_leads_over_the_junction_to_the_root_and_ends_there() {
+        let fixture = Fixture::new();
+        let mut cx = fixture.at(Minor::V41, "deep/down").await;
+        make(&mut cx, "dir", NewNode::Dir).await.unwrap();
+        for expected in ["deep/down", "deep", ""] {
+            Args {}.run(&mut cx).await.unwrap();
+            let there = fixture.at(Minor::V41, expected).await;
+            assert!(
+                cx.object().unwrap().same_as(there.object().unwrap()),
+                "{expected}"
+            );
+        }
+        assert_eq!(Args {}.run(&mut cx).await, Err(Status::Noent));
+    }
+
+    #[tokio::test]
+    async fn there_is_no_way_up_from_a_file() {
+        let fixture = Fixture::new();
+        fixture.populate().await;
+        for (name, status) in [("file", Status::Notdir), ("symlink", Status::Symlink)] {
+            let mut cx = fixture.at(Minor::V41, &format!("export/{name}")).await;
+            assert_eq!(Args {}.run(&mut cx).await, Err(status));
+        }
+    }
+}

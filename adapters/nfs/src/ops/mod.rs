@@ -61,6 +61,9 @@ pub mod verify;
 pub mod want_delegation;
 pub mod write;
 
+#[cfg(test)]
+pub(crate) mod fixture;
+
 use crate::compound::Cx;
 use crate::status::Status;
 use crate::types::Minor;

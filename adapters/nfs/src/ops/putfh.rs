@@ -30,3 +30,64 @@ impl Operation for Args {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::fixture::{Fixture, share};
+    use crate::types::Minor;
+    use bytes::Bytes;
+    use dittofs_sdk::Share;
+
+    #[tokio::test]
+    async fn a_file_handle_leads_back_to_its_object() {
+        let fixture = Fixture::new();
+        fixture.populate().await;
+        for path in ["", "deep", "export", "export/file"] {
+            let mut cx = fixture.at(Minor::V41, path).await;
+            let there = cx.object().unwrap().clone();
+            let object = there.file_handle();
+            cx.current = None;
+            Args { object }.run(&mut cx).await.unwrap();
+            assert!(cx.object().unwrap().same_as(&there), "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn bytes_that_were_never_a_file_handle_are_refused() {
+        let fixture = Fixture::new();
+        let mut cx = fixture.cx(Minor::V41);
+        for bytes in [
+            &b""[..],
+            b"x",
+            b"\x01",
+            b"\x01\x00abc",
+            b"\x01\x01abc",
+            &[9; 128],
+        ] {
+            let object = FileHandle(Bytes::copy_from_slice(bytes));
+            assert_eq!(Args { object }.run(&mut cx).await, Err(Status::Badhandle));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_gate_is_there_for_who_kept_a_handle_too() {
+        let open = share("/export");
+        let closed = Share {
+            clients: vec!["192.0.2.0/24".parse().unwrap()],
+            ..open.clone()
+        };
+        let before = Fixture::with([open]);
+        let object = before
+            .at(Minor::V41, "export")
+            .await
+            .current
+            .unwrap()
+            .file_handle();
+        for after in [Fixture::with([closed]), Fixture::with([])] {
+            let mut cx = after.cx(Minor::V41);
+            let object = object.clone();
+            assert_eq!(Args { object }.run(&mut cx).await, Err(Status::Stale));
+        }
+    }
+}

@@ -100,3 +100,128 @@ fn checked(read: VfsResult<ReadOk>, before: usize, count: u32) -> Result<ReadOk,
         _ => Err(Status::Io),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::fixture::Fixture;
+    use crate::ops::write::{self, Stable};
+    use crate::types::Minor;
+    use bytes::Bytes;
+    use dittofs_sdk::vfs::{Attr, Op, Stability, VfsError, Written};
+
+    fn args(offset: u64, count: u32) -> Args {
+        Args {
+            stateid: StateId::ANONYMOUS,
+            offset,
+            count,
+        }
+    }
+
+    /// What READ appended: flag, length, data and padding.
+    async fn read(cx: &mut Cx, offset: u64, count: u32) -> Vec<u8> {
+        let start = cx.reply.position();
+        args(offset, count).run(cx).await.unwrap();
+        cx.reply.as_slice()[start..].to_vec()
+    }
+
+    async fn hello() -> Cx {
+        let fixture = Fixture::new();
+        fixture.populate().await;
+        let mut cx = fixture.at(Minor::V41, "export/file").await;
+        write::Args {
+            stateid: StateId::ANONYMOUS,
+            offset: 0,
+            stable: Stable::FileSync,
+            data: Bytes::from_static(b"hello"),
+        }
+        .run(&mut cx)
+        .await
+        .unwrap();
+        cx
+    }
+
+    #[tokio::test]
+    async fn data_stand_between_their_length_and_padding() {
+        let mut cx = hello().await;
+        cx.reply.raw(b"before");
+        assert_eq!(
+            read(&mut cx, 0, 100).await,
+            b"\0\0\0\x01\0\0\0\x05hello\0\0\0"
+        );
+        assert_eq!(read(&mut cx, 1, 2).await, b"\0\0\0\0\0\0\0\x02el\0\0");
+        assert_eq!(read(&mut cx, 5, 1).await, b"\0\0\0\x01\0\0\0\0");
+        assert_eq!(read(&mut cx, u64::MAX, 9).await, b"\0\0\0\x01\0\0\0\0");
+        assert!(cx.reply.as_slice().starts_with(b"before"));
+    }
+
+    #[tokio::test]
+    async fn the_room_for_the_reply_limits_what_is_read() {
+        let mut cx = hello().await;
+        cx.reply_limit = cx.reply.position() + FRAME + 3;
+        assert_eq!(read(&mut cx, 0, 5).await, b"\0\0\0\0\0\0\0\x03hel\0");
+        assert!(cx.reply.position() <= cx.reply_limit);
+        assert_eq!(args(0, 5).run(&mut cx).await, Err(Status::RepTooBig));
+    }
+
+    #[tokio::test]
+    async fn only_a_file_has_data() {
+        let fixture = Fixture::new();
+        fixture.populate().await;
+        for (path, v40, v41) in [
+            ("", Status::Isdir, Status::Isdir),
+            ("export/dir", Status::Isdir, Status::Isdir),
+            ("export/symlink", Status::Symlink, Status::Symlink),
+            ("export/fifo", Status::Inval, Status::WrongType),
+        ] {
+            for (minor, status) in [(Minor::V40, v40), (Minor::V41, v41)] {
+                let mut cx = fixture.at(minor, path).await;
+                assert_eq!(args(0, 1).run(&mut cx).await, Err(status), "{path}");
+            }
+        }
+    }
+
+    /// A file whose device fails, or whose file system answers with more than was asked for.
+    struct Broken {
+        too_much: bool,
+    }
+
+    impl File for Broken {
+        fn attr(&self) -> Op<Attr> {
+            Op::err(VfsError::Io)
+        }
+        fn read(&self, _: u64, count: u32, mut into: Buffer) -> Op<ReadOk> {
+            if !self.too_much {
+                return Op::err(VfsError::Io);
+            }
+            into.resize(into.len() + count as usize + 1);
+            Op::ok(ReadOk {
+                buffer: into,
+                eof: false,
+            })
+        }
+        fn write(&self, _: u64, _: Bytes, _: Stability) -> Op<Written> {
+            Op::err(VfsError::Io)
+        }
+        fn commit(&self, _: u64, _: u64) -> Op<()> {
+            Op::err(VfsError::Io)
+        }
+        fn truncate(&self, _: u64) -> Op<Attr> {
+            Op::err(VfsError::Io)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_read_that_fails_leaves_the_reply_as_it_was() {
+        let fixture = Fixture::new();
+        for too_much in [false, true] {
+            let file: Arc<dyn File> = Arc::new(Broken { too_much });
+            for before in [&b"few"[..], &[7; 100]] {
+                let mut cx = fixture.cx(Minor::V41);
+                cx.reply.raw(before);
+                assert_eq!(read_into(&mut cx, &file, 0, 50).await, Err(Status::Io));
+                assert_eq!(cx.reply.as_slice(), before);
+            }
+        }
+    }
+}

@@ -225,3 +225,189 @@ impl Page {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::ops::fixture::{Fixture, share};
+    use crate::types::Minor;
+    use crate::xdr::Reader;
+
+    const TYPE: u32 = 1;
+
+    fn args(cookie: u64, max_count: u32, wanted: &[u32]) -> Args {
+        Args {
+            cookie,
+            verifier: Verifier::default(),
+            dir_count: 0,
+            max_count,
+            wanted: Bitmap::of(wanted),
+        }
+    }
+
+    /// Names, cookies and the values of attributes of one page, and whether it is the last.
+    struct Answer {
+        entries: Vec<(String, u64, Bytes)>,
+        eof: bool,
+        size: usize,
+    }
+
+    async fn readdir(cx: &mut Cx, args: Args) -> Result<Answer, Status> {
+        let start = cx.reply.position();
+        args.run(cx).await?;
+        let body = Bytes::copy_from_slice(&cx.reply.as_slice()[start..]);
+        let size = body.len();
+        let mut reader = Reader::new(body);
+        assert_eq!(reader.read(), Ok(Verifier::default()));
+        let mut entries = Vec::new();
+        while reader.read::<bool>().unwrap() {
+            let cookie = reader.read().unwrap();
+            let name: Bytes = reader.read().unwrap();
+            let _: Bitmap = reader.read().unwrap();
+            let values = reader.read().unwrap();
+            entries.push((String::from_utf8(name.to_vec()).unwrap(), cookie, values));
+        }
+        let eof = reader.read().unwrap();
+        reader.finish().unwrap();
+        Ok(Answer { entries, eof, size })
+    }
+
+    async fn all(cx: &mut Cx, max_count: u32, wanted: &[u32]) -> Vec<String> {
+        let mut names = Vec::new();
+        let mut cookie = 0;
+        loop {
+            let page = readdir(cx, args(cookie, max_count, wanted)).await.unwrap();
+            assert!(page.size <= max_count as usize);
+            names.extend(page.entries.iter().map(|entry| entry.0.clone()));
+            if page.eof {
+                return names;
+            }
+            cookie = page.entries.last().unwrap().1;
+            assert!(cookie > 2);
+        }
+    }
+
+    #[tokio::test]
+    async fn pages_of_any_size_give_every_entry_once() {
+        let fixture = Fixture::new();
+        for i in 0..600 {
+            fixture.file("export", &format!("f{i}")).await;
+        }
+        let mut expected: Vec<_> = (0..600).map(|i| format!("f{i}")).collect();
+        expected.sort();
+        for (max_count, wanted) in [
+            (64, &[][..]),
+            (200, &[TYPE, 4, 20]),
+            (60_000, &[20]),
+            (60_000, &[33]),
+        ] {
+            let mut cx = fixture.at(Minor::V41, "export").await;
+            cx.reply_limit = usize::MAX;
+            let mut names = all(&mut cx, max_count, wanted).await;
+            names.sort();
+            assert_eq!(names, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn too_small_a_limit_is_told_apart_from_an_empty_directory() {
+        let fixture = Fixture::new();
+        let mut cx = fixture.at(Minor::V41, "export").await;
+        let small = readdir(&mut cx, args(0, 15, &[])).await.err();
+        assert_eq!(small, Some(Status::Toosmall));
+        let empty = readdir(&mut cx, args(0, 16, &[])).await.unwrap();
+        assert!(empty.entries.is_empty() && empty.eof);
+        fixture.file("export", "name").await;
+        let one = readdir(&mut cx, args(0, 16, &[])).await.err();
+        assert_eq!(one, Some(Status::Toosmall));
+        cx.reply_limit = cx.reply.position() + 20;
+        let squeezed = readdir(&mut cx, args(0, 1000, &[])).await.err();
+        assert_eq!(squeezed, Some(Status::RepTooBig));
+    }
+
+    #[tokio::test]
+    async fn the_count_of_names_limits_a_page_to_one_entry_at_least() {
+        let fixture = Fixture::new();
+        for name in ["a", "b", "c"] {
+            fixture.file("export", name).await;
+        }
+        let mut cx = fixture.at(Minor::V40, "export").await;
+        for (dir_count, expected) in [(1, 1), (16, 1), (32, 2), (0, 3)] {
+            let page = Args {
+                dir_count,
+                ..args(0, 4096, &[])
+            };
+            let page = readdir(&mut cx, page).await.unwrap();
+            assert_eq!(page.entries.len(), expected, "{dir_count}");
+            assert_eq!(page.eof, expected == 3);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_cookie_that_was_never_given_out_is_refused() {
+        let fixture = Fixture::new();
+        let mut cx = fixture.at(Minor::V41, "export").await;
+        for cookie in [1, 2] {
+            let refused = readdir(&mut cx, args(cookie, 4096, &[])).await.err();
+            assert_eq!(refused, Some(Status::BadCookie));
+        }
+        let other = Args {
+            verifier: Verifier([1; 8]),
+            ..args(5, 4096, &[])
+        };
+        assert_eq!(readdir(&mut cx, other).await.err(), Some(Status::NotSame));
+        let write_only = readdir(&mut cx, args(0, 4096, &[48])).await.err();
+        assert_eq!(write_only, Some(Status::Inval));
+    }
+
+    #[tokio::test]
+    async fn only_a_directory_can_be_read() {
+        let fixture = Fixture::new();
+        fixture.populate().await;
+        for name in ["file", "symlink", "block", "char", "fifo", "socket"] {
+            let mut cx = fixture.at(Minor::V41, &format!("export/{name}")).await;
+            let refused = readdir(&mut cx, args(0, 4096, &[])).await.err();
+            assert_eq!(refused, Some(Status::Notdir), "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_junction_has_the_attributes_of_the_share_and_the_number_of_the_place() {
+        let fixture = Fixture::new();
+        let mut cx = fixture.at(Minor::V41, "").await;
+        let wanted = [8, attr::FILEID, attr::MOUNTED_ON_FILEID];
+        let page = readdir(&mut cx, args(0, 4096, &wanted)).await.unwrap();
+        let mut names: Vec<_> = page.entries.iter().map(|entry| entry.0.as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["deep", "export", "ro"]);
+        for (name, cookie, values) in page.entries {
+            let mut cx = fixture.at(Minor::V41, &name).await;
+            let object = cx.object().unwrap().clone();
+            let facts = attr::facts(&cx, &object, Bitmap::of(&wanted))
+                .await
+                .unwrap();
+            assert_eq!(facts.values(Bitmap::of(&wanted)), values, "{name}");
+            assert_eq!(facts.mounted_on, cookie);
+            let on_root = matches!(object, Object::Pseudo(_));
+            assert_eq!(facts.fs.fsid == (0, 0), on_root);
+            assert_eq!(facts.attr.fileid == facts.mounted_on, on_root);
+            cx.current = None;
+        }
+    }
+
+    #[tokio::test]
+    async fn cookies_of_the_root_outlive_shares_that_come_and_go() {
+        let few = Fixture::with([share("/b"), share("/d")]);
+        let many = Fixture::with(["/a", "/b", "/c", "/d"].map(share));
+        let mut cx = few.at(Minor::V41, "").await;
+        let before = readdir(&mut cx, args(0, 4096, &[])).await.unwrap();
+        let mut cx = many.at(Minor::V41, "").await;
+        let after = readdir(&mut cx, args(0, 4096, &[])).await.unwrap();
+        for entry in before.entries {
+            assert!(after.entries.contains(&entry));
+            assert!(entry.1 < 1 << 63, "negative as an offset");
+        }
+    }
+}

@@ -46,3 +46,26 @@ impl Operation for Args {
             })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::fixture::Fixture;
+
+    #[tokio::test]
+    async fn only_a_symbolic_link_has_a_target() {
+        let fixture = Fixture::new();
+        fixture.populate().await;
+        for (minor, status) in [(Minor::V40, Status::Inval), (Minor::V41, Status::WrongType)] {
+            for path in ["", "export", "export/file", "export/dir", "export/fifo"] {
+                let mut cx = fixture.at(minor, path).await;
+                assert_eq!(Args {}.run(&mut cx).await, Err(status), "{path}");
+            }
+            let mut cx = fixture.at(minor, "export/symlink").await;
+            assert_eq!(
+                Args {}.run(&mut cx).await,
+                Ok(Bytes::from_static(b"target"))
+            );
+        }
+    }
+}

@@ -39,3 +39,55 @@ impl Operation for Args {
             .map_err(|error| super::in_dir(error.into()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::fixture::{Fixture, go, make};
+    use crate::types::Minor;
+    use dittofs_sdk::vfs::NewNode;
+
+    async fn remove(fixture: &Fixture, dir: &str, name: &str) -> Result<ChangeInfo, Status> {
+        let mut cx = fixture.at(Minor::V41, dir).await;
+        let name = Bytes::copy_from_slice(name.as_bytes());
+        Args { name }.run(&mut cx).await
+    }
+
+    #[tokio::test]
+    async fn the_entry_is_gone_and_the_directory_has_changed() {
+        let fixture = Fixture::new();
+        fixture.populate().await;
+        for name in ["file", "symlink", "fifo", "dir"] {
+            let change = remove(&fixture, "export", name).await.unwrap();
+            assert!(change.before < change.after);
+            let mut cx = fixture.cx(Minor::V41);
+            let path = format!("export/{name}");
+            assert_eq!(go(&mut cx, &path).await, Err(Status::Noent));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_may_not_be_removed_stays() {
+        let fixture = Fixture::new();
+        fixture.populate().await;
+        let mut cx = fixture.at(Minor::V41, "export/dir").await;
+        make(&mut cx, "inner", NewNode::Dir).await.unwrap();
+        for (dir, name, status) in [
+            ("", "export", Status::Rofs),
+            ("deep", "down", Status::Rofs),
+            ("ro", "x", Status::Rofs),
+            ("export", "gone", Status::Noent),
+            ("export", "dir", Status::Notempty),
+            ("export", "..", Status::Badname),
+            ("export", "", Status::Inval),
+            ("export/file", "x", Status::Notdir),
+            ("export/symlink", "x", Status::Notdir),
+        ] {
+            assert_eq!(
+                remove(&fixture, dir, name).await,
+                Err(status),
+                "{dir}/{name}"
+            );
+        }
+    }
+}

@@ -71,3 +71,83 @@ fn refused(status: Status) -> Status {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::fixture::{Fixture, make};
+    use crate::types::Minor;
+    use dittofs_sdk::vfs::NewNode;
+
+    async fn rename(fixture: &Fixture, from: (&str, &str), to: (&str, &str)) -> Result<Ok, Status> {
+        let mut cx = fixture.at(Minor::V41, to.0).await;
+        cx.saved = fixture.at(Minor::V41, from.0).await.current;
+        Args {
+            from: Bytes::copy_from_slice(from.1.as_bytes()),
+            to: Bytes::copy_from_slice(to.1.as_bytes()),
+        }
+        .run(&mut cx)
+        .await
+    }
+
+    #[tokio::test]
+    async fn an_entry_moves_and_both_directories_change() {
+        let fixture = Fixture::new();
+        fixture.populate().await;
+        let moved = rename(&fixture, ("export", "file"), ("export/dir", "new"))
+            .await
+            .unwrap();
+        assert!(moved.source.before < moved.source.after);
+        assert!(moved.target.before < moved.target.after);
+        fixture.at(Minor::V41, "export/dir/new").await;
+    }
+
+    #[tokio::test]
+    async fn a_name_for_the_same_file_stays_as_it_is() {
+        let fixture = Fixture::new();
+        fixture.populate().await;
+        let same = rename(&fixture, ("export", "file"), ("export", "file"))
+            .await
+            .unwrap();
+        assert_eq!(same.source.before, same.source.after);
+        fixture.at(Minor::V41, "export/file").await;
+    }
+
+    #[tokio::test]
+    async fn what_does_not_go_together_is_refused() {
+        let fixture = Fixture::new();
+        fixture.populate().await;
+        let mut cx = fixture.at(Minor::V41, "export/dir").await;
+        make(&mut cx, "inner", NewNode::Dir).await.unwrap();
+        for (from, to, status) in [
+            (("export", "file"), ("deep/down", "x"), Status::Xdev),
+            (("export", "file"), ("", "x"), Status::Rofs),
+            (("", "export"), ("export", "x"), Status::Rofs),
+            (("ro", "x"), ("ro", "y"), Status::Rofs),
+            (("export", "file"), ("export", "dir"), Status::Exist),
+            (("export/file", "x"), ("export", "y"), Status::Notdir),
+            (("export", "file"), ("export/symlink", "y"), Status::Notdir),
+            (("export", "gone"), ("export", "y"), Status::Noent),
+            (("export", ""), ("export", "y"), Status::Inval),
+            (("export", "file"), ("export", ".."), Status::Badname),
+            (("export", "dir"), ("export/dir/inner", "x"), Status::Inval),
+        ] {
+            assert_eq!(
+                rename(&fixture, from, to).await,
+                Err(status),
+                "{from:?} {to:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn the_saved_file_handle_is_needed() {
+        let fixture = Fixture::new();
+        let mut cx = fixture.at(Minor::V41, "export").await;
+        let args = Args {
+            from: Bytes::from_static(b"a"),
+            to: Bytes::from_static(b"b"),
+        };
+        assert_eq!(args.run(&mut cx).await, Err(Status::Nofilehandle));
+    }
+}

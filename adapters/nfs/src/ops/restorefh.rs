@@ -34,3 +34,38 @@ impl Operation for Args {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::fixture::Fixture;
+    use crate::ops::savefh;
+    use crate::types::StateId;
+
+    #[tokio::test]
+    async fn the_stateid_comes_back_with_the_file_handle() {
+        let fixture = Fixture::new();
+        let mut cx = fixture.at(Minor::V41, "export").await;
+        cx.current_stateid = Some(StateId::READ_BYPASS);
+        savefh::Args {}.run(&mut cx).await.unwrap();
+        let other = fixture.at(Minor::V41, "").await.current.unwrap();
+        cx.set_current(other);
+        assert_eq!(cx.current_stateid, None);
+        Args {}.run(&mut cx).await.unwrap();
+        let there = fixture.at(Minor::V41, "export").await;
+        assert!(cx.object().unwrap().same_as(there.object().unwrap()));
+        assert_eq!(cx.current_stateid, Some(StateId::READ_BYPASS));
+    }
+
+    #[tokio::test]
+    async fn without_a_saved_file_handle_the_minor_versions_differ() {
+        let fixture = Fixture::new();
+        for (minor, status) in [
+            (Minor::V40, Status::Restorefh),
+            (Minor::V41, Status::Nofilehandle),
+        ] {
+            let mut cx = fixture.cx(minor);
+            assert_eq!(Args {}.run(&mut cx).await, Err(status));
+        }
+    }
+}

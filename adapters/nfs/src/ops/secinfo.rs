@@ -49,3 +49,56 @@ pub(super) fn answer(cx: &mut Cx) -> Flavors {
     }
     FLAVORS.to_vec()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::fixture::Fixture;
+    use crate::ops::secinfo_no_name::{self, Style};
+
+    async fn secinfo(cx: &mut Cx, name: &'static str) -> Result<Flavors, Status> {
+        let name = Bytes::from_static(name.as_bytes());
+        Args { name }.run(cx).await
+    }
+
+    #[tokio::test]
+    async fn the_answer_consumes_the_file_handle_in_minor_version_1() {
+        let fixture = Fixture::new();
+        let mut cx = fixture.at(Minor::V40, "").await;
+        assert_eq!(secinfo(&mut cx, "export").await, Ok(vec![1, 0]));
+        assert!(cx.current.is_some());
+        let mut cx = fixture.at(Minor::V41, "").await;
+        assert_eq!(secinfo(&mut cx, "export").await, Ok(vec![1, 0]));
+        assert!(cx.current.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_refusal_keeps_the_file_handle() {
+        let fixture = Fixture::new();
+        fixture.populate().await;
+        for (path, status) in [
+            ("export", Status::Noent),
+            ("export/file", Status::Notdir),
+            ("export/symlink", Status::Notdir),
+        ] {
+            let mut cx = fixture.at(Minor::V41, path).await;
+            assert_eq!(secinfo(&mut cx, "nothing").await, Err(status));
+            assert!(cx.current.is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn without_a_name_the_object_or_its_parent_is_meant() {
+        let fixture = Fixture::new();
+        for (path, style, expected) in [
+            ("", Style::Current, Ok(vec![1, 0])),
+            ("", Style::Parent, Err(Status::Noent)),
+            ("export", Style::Parent, Ok(vec![1, 0])),
+        ] {
+            let mut cx = fixture.at(Minor::V41, path).await;
+            let answer = secinfo_no_name::Args { style }.run(&mut cx).await;
+            assert_eq!(cx.current.is_none(), answer.is_ok());
+            assert_eq!(answer, expected, "{path} {style:?}");
+        }
+    }
+}

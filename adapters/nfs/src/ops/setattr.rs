@@ -113,3 +113,90 @@ fn refused(status: Status) -> Status {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::fixture::{Fixture, fattr};
+
+    async fn setattr(cx: &mut Cx, attributes: FAttr) -> Result<Bitmap, Refused> {
+        Args {
+            stateid: StateId::ANONYMOUS,
+            attributes,
+        }
+        .run(cx)
+        .await
+    }
+
+    #[tokio::test]
+    async fn size_and_mode_are_set_together() {
+        let fixture = Fixture::new();
+        fixture.populate().await;
+        let mut cx = fixture.at(Minor::V40, "export/file").await;
+        let mut values = Writer::default();
+        values.write(&5_u64);
+        values.write(&0o600_u32);
+        let both = FAttr {
+            mask: Bitmap::of(&[4, 33]),
+            values: values.as_slice().to_vec().into(),
+        };
+        assert_eq!(setattr(&mut cx, both).await, Ok(Bitmap::of(&[4, 33])));
+        let facts = attr::facts(&cx, cx.object().unwrap(), Bitmap::EMPTY)
+            .await
+            .unwrap();
+        assert_eq!((facts.attr.size, facts.attr.mode), (5, 0o600));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_names_what_was_set_before_it() {
+        let fixture = Fixture::new();
+        fixture.populate().await;
+        let mut cx = fixture.at(Minor::V40, "export/file").await;
+        let mut open = fixture.at(Minor::V40, "export/file").await;
+        setattr(&mut open, fattr(&[33], 0o666_u32)).await.unwrap();
+        // Another user may write to the file, but not give it a mode.
+        let Some(crate::exports::Object::Share(object)) = &mut cx.current else {
+            panic!("not in a share");
+        };
+        object.cred = dittofs_sdk::vfs::Cred::user(7, 7);
+        let mut values = Writer::default();
+        values.write(&3_u64);
+        values.write(&0o600_u32);
+        let both = FAttr {
+            mask: Bitmap::of(&[4, 33]),
+            values: values.as_slice().to_vec().into(),
+        };
+        let refused = setattr(&mut cx, both).await.unwrap_err();
+        assert_eq!(refused.status(), Status::Perm);
+        let mut body = Writer::default();
+        refused.encode_body(&mut body);
+        assert_eq!(body.as_slice(), [0, 0, 0, 1, 0, 0, 0, 16]);
+    }
+
+    #[tokio::test]
+    async fn only_a_file_has_a_size_to_set() {
+        let fixture = Fixture::new();
+        fixture.populate().await;
+        for (name, v40, v41) in [
+            ("dir", Status::Isdir, Status::WrongType),
+            ("symlink", Status::Inval, Status::WrongType),
+            ("fifo", Status::Inval, Status::WrongType),
+        ] {
+            for (minor, status) in [(Minor::V40, v40), (Minor::V41, v41)] {
+                let mut cx = fixture.at(minor, &format!("export/{name}")).await;
+                let refused = setattr(&mut cx, fattr(&[4], 0_u64)).await.unwrap_err();
+                assert_eq!(refused, status.into(), "{name}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_set_where_nothing_may_be_changed() {
+        let fixture = Fixture::new();
+        for path in ["", "ro"] {
+            let mut cx = fixture.at(Minor::V41, path).await;
+            let refused = setattr(&mut cx, fattr(&[33], 0_u32)).await.unwrap_err();
+            assert_eq!(refused, Status::Rofs.into());
+        }
+    }
+}

@@ -105,3 +105,71 @@ impl From<Stability> for Stable {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::fixture::Fixture;
+    use crate::ops::{commit, read};
+    use crate::types::Minor;
+
+    fn args(offset: u64, data: &'static [u8]) -> Args {
+        Args {
+            stateid: StateId::ANONYMOUS,
+            offset,
+            stable: Stable::Unstable,
+            data: Bytes::from_static(data),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_written_and_committed_is_read() {
+        let fixture = Fixture::new();
+        fixture.populate().await;
+        let mut cx = fixture.at(Minor::V41, "export/file").await;
+        let written = args(3, b"abc").run(&mut cx).await.unwrap();
+        assert_eq!(written.count, 3);
+        let committed = commit::Args {
+            offset: 0,
+            count: 0,
+        }
+        .run(&mut cx)
+        .await;
+        assert_eq!(committed, Ok(written.verifier));
+        let start = cx.reply.position();
+        let read = read::Args {
+            stateid: StateId::ANONYMOUS,
+            offset: 0,
+            count: 10,
+        };
+        read.run(&mut cx).await.unwrap();
+        assert_eq!(&cx.reply.as_slice()[start + 8..], b"\0\0\0abc\0\0");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_written_where_it_may_not_be() {
+        let fixture = Fixture::new();
+        fixture.populate().await;
+        for (path, offset, status) in [
+            ("", 0, Status::Rofs),
+            ("ro", 0, Status::Rofs),
+            ("export/dir", 0, Status::Isdir),
+            ("export/symlink", 0, Status::Symlink),
+            ("export/fifo", 0, Status::WrongType),
+            ("export/file", u64::MAX, Status::Fbig),
+            ("export/file", u64::MAX / 2, Status::Fbig),
+        ] {
+            let mut cx = fixture.at(Minor::V41, path).await;
+            let refused = args(offset, b"abc").run(&mut cx).await.err();
+            assert_eq!(refused, Some(status), "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_data_are_no_error() {
+        let fixture = Fixture::new();
+        fixture.populate().await;
+        let mut cx = fixture.at(Minor::V40, "export/file").await;
+        assert_eq!(args(0, b"").run(&mut cx).await.unwrap().count, 0);
+    }
+}
