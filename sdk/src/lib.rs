@@ -32,10 +32,10 @@ pub use context::{Context, Kv, KvError, Share, Shares, Squash};
 // An author depends on this crate alone.
 pub use {bytes, schemars, serde, serde_json, tokio, tracing, uuid};
 
-/// What [`export_adapter!`] and derives expand to; not for direct use.
+/// What [`export_adapter!`] expands to, and what the SDK's own tests need; not for direct use.
 #[doc(hidden)]
 pub mod private {
-    pub use crate::abi::export;
+    pub use crate::abi::{across, export};
 }
 
 /// The version of the SDK, and so of the border between host and adapters: (major, minor).

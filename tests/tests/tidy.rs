@@ -10,6 +10,7 @@ const UNSAFE_ROOMS: &[&str] = &[
     "sdk/src/abi/",
     "host/src/vfs/local/sys",
     "tests/src/network.rs",
+    "tests/adapters/crasher/",
 ];
 
 /// The only place that names the ABI library.

@@ -2,19 +2,17 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use dittofs_sdk::metrics::Counter;
 use dittofs_sdk::serde_json::{Value, json};
 use dittofs_sdk::tokio::io::AsyncWriteExt;
-use dittofs_sdk::tokio::net::TcpListener;
 use dittofs_sdk::tokio::sync::watch;
-use dittofs_sdk::{
-    Adapter, Applied, Context, Error, Info, State, export_adapter, settings, tokio, tracing,
-};
+use dittofs_sdk::{Adapter, Applied, Context, Error, Info, State, tokio, tracing};
 
-export_adapter!(Hello);
+dittofs_sdk::export_adapter!(Hello);
 
-settings! {
+dittofs_sdk::settings! {
     /// How to greet, and where.
     pub struct Settings {
         /// Address to listen on; port 0 takes a free one.
@@ -29,14 +27,8 @@ settings! {
 pub struct Hello {
     listen: SocketAddr,
     address: SocketAddr,
-    greeting: watch::Sender<String>,
-    greetings: Arc<Greetings>,
-}
-
-/// How many were greeted, for metrics and for `inspect`.
-struct Greetings {
-    counter: Counter,
-    total: std::sync::atomic::AtomicU64,
+    settings: watch::Sender<Settings>,
+    greetings: Arc<AtomicU64>,
 }
 
 impl Adapter for Hello {
@@ -48,66 +40,54 @@ impl Adapter for Hello {
         description: env!("CARGO_PKG_DESCRIPTION"),
     };
 
-    async fn start(cx: Context, settings: Settings, _prior: Option<State>) -> Result<Self, Error> {
-        let listener = cx.listener("greetings", settings.listen)?;
+    async fn start(cx: Context, settings: Settings, _: Option<State>) -> Result<Self, Error> {
+        let listen = settings.listen;
+        let listener = cx.listener("greetings", listen)?;
         let address = listener.local_addr()?;
         let counter = cx
             .metrics()
             .counter("dittofs_hello_greetings_total", "Connections greeted.")?;
-        let greetings = Arc::new(Greetings {
-            counter,
-            total: 0.into(),
+        let greetings = Arc::<AtomicU64>::default();
+        let total = Arc::clone(&greetings);
+        let (settings, current) = watch::channel(settings);
+        tokio::spawn(async move {
+            loop {
+                let accepted = tokio::select! {
+                    accepted = listener.accept() => accepted,
+                    () = cx.shutdown() => return,
+                };
+                let Ok((mut peer, _)) = accepted else {
+                    // Out of file descriptors, say: some may be free again soon.
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                };
+                counter.inc();
+                total.fetch_add(1, Ordering::Relaxed);
+                let greeting = format!("{}\n", current.borrow().greeting);
+                if let Err(error) = peer.write_all(greeting.as_bytes()).await {
+                    tracing::debug!(%error, "a greeting was not heard");
+                }
+            }
         });
-        let (greeting, current) = watch::channel(settings.greeting);
-        tokio::spawn(serve(cx, listener, current, Arc::clone(&greetings)));
         tracing::info!(%address, "greeting");
         Ok(Self {
-            listen: settings.listen,
+            listen,
             address,
-            greeting,
+            settings,
             greetings,
         })
     }
 
     async fn reconfigure(&self, settings: Settings) -> Result<Applied, Error> {
-        self.greeting.send_replace(settings.greeting);
         let moved = settings.listen != self.listen;
+        self.settings.send_replace(settings);
         Ok(Applied {
             pending_restart: moved.then(|| "listen".to_owned()).into_iter().collect(),
         })
     }
 
     fn inspect(&self, what: &str) -> Option<Value> {
-        let total = self
-            .greetings
-            .total
-            .load(std::sync::atomic::Ordering::Relaxed);
+        let total = self.greetings.load(Ordering::Relaxed);
         (what == "greetings").then(|| json!({ "address": self.address, "total": total }))
-    }
-}
-
-/// Greets one after the other until the host stops the instance.
-async fn serve(
-    cx: Context,
-    listener: TcpListener,
-    greeting: watch::Receiver<String>,
-    greetings: Arc<Greetings>,
-) {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = cx.shutdown() => return,
-        };
-        let Ok((mut peer, _)) = accepted else {
-            continue;
-        };
-        let text = format!("{}\n", *greeting.borrow());
-        greetings.counter.inc();
-        greetings
-            .total
-            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        if let Err(error) = peer.write_all(text.as_bytes()).await {
-            tracing::debug!(%error, "a greeting was not heard");
-        }
     }
 }

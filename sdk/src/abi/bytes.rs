@@ -65,26 +65,34 @@ impl From<WireBytes> for Bytes {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
     fn bytes_cross_without_a_copy_and_are_freed_by_their_maker() {
-        struct Owner(std::sync::Arc<()>, Vec<u8>);
+        struct Owner {
+            data: Vec<u8>,
+            _alive: Arc<()>,
+        }
         impl AsRef<[u8]> for Owner {
             fn as_ref(&self) -> &[u8] {
-                &self.1
+                &self.data
             }
         }
-        let alive = std::sync::Arc::new(());
-        let original = Bytes::from_owner(Owner(alive.clone(), b"data".to_vec()));
+        let alive = Arc::new(());
+        let original = Bytes::from_owner(Owner {
+            data: b"data".to_vec(),
+            _alive: alive.clone(),
+        });
         let address = original.as_ptr();
 
         let crossed = Bytes::from(WireBytes::from(original));
         assert_eq!(crossed, b"data"[..]);
         assert_eq!(crossed.as_ptr(), address);
-        assert_eq!(std::sync::Arc::strong_count(&alive), 2);
+        assert_eq!(Arc::strong_count(&alive), 2);
         drop(crossed);
-        assert_eq!(std::sync::Arc::strong_count(&alive), 1);
+        assert_eq!(Arc::strong_count(&alive), 1);
     }
 
     #[test]

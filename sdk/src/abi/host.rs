@@ -185,7 +185,7 @@ impl WireHost for LocalHost {
         guard(
             || {
                 self.0
-                    .log(level_of(level), target.as_str(), message.as_str())
+                    .log(level_of(level), target.as_str(), message.as_str());
             },
             drop,
         );
@@ -211,7 +211,7 @@ impl WireFamily for LocalFamily {
 }
 
 fn texts<'a>(values: &RVec<RStr<'a>>) -> Vec<&'a str> {
-    values.iter().map(|value| value.as_str()).collect()
+    values.iter().map(RStr::as_str).collect()
 }
 
 struct LocalCell(Quiet<Arc<dyn Cell>>);

@@ -6,8 +6,14 @@
 //! unknown here: it becomes an error, never a Rust enum. Nothing unwinds across
 //! ([`guard`]).
 #![allow(unsafe_code)]
-// `#[sabi_trait]` puts impls into a constant of its own.
-#![allow(non_local_definitions)]
+// What the macros of `abi_stable` expand to is not ours to style.
+#![allow(
+    non_local_definitions,
+    clippy::cast_ptr_alignment,
+    clippy::expl_impl_clone_on_copy,
+    clippy::trivially_copy_pass_by_ref,
+    clippy::used_underscore_binding
+)]
 
 mod buffer;
 mod bytes;
@@ -24,7 +30,16 @@ mod op;
 mod shell;
 mod value;
 
+use std::sync::Arc;
+
+use crate::vfs::{FileSystem, VfsResult};
+
 pub(crate) use abi_stable::std_types::RVec;
 
 /// Bytes that either side may grow and free.
 pub(crate) type ByteVec = RVec<u8>;
+
+/// `fs` as an adapter sees it, without a library between: every call crosses the border.
+pub fn across(fs: Arc<dyn FileSystem>) -> VfsResult<Arc<dyn FileSystem>> {
+    fs::borrow(fs::lend(fs))
+}

@@ -25,8 +25,11 @@ pub struct Note {
 }
 
 impl Note {
-    /// The note of an adapter. Evaluated by the compiler, so that a bad name, or texts longer
-    /// than 1021 bytes together, do not compile.
+    /// The note of an adapter.
+    ///
+    /// # Panics
+    /// If the name has other characters than it may, or the texts are longer than 1021 bytes
+    /// together. `export_adapter!` evaluates it when it is compiled.
     pub const fn new(info: Info, unwind: bool) -> Self {
         assert!(
             is_name(info.name),

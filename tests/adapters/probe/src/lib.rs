@@ -1,4 +1,5 @@
 //! An adapter that fails where a test wants it to.
+#![allow(clippy::panic)] // What it is for.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +46,6 @@ impl Drop for Bomb {
 }
 
 impl Settings {
-    #[allow(clippy::panic)] // What this adapter is for.
     async fn trap(&self, place: &str) {
         assert!(self.panic_in != place, "as told in {place}");
         if self.hang_in == place {
