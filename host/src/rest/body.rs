@@ -13,6 +13,10 @@ use super::problem::ApiError;
 /// Longest wait for a whole body.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The most that is read of a body that is too long, in bytes: a client that is still sending
+/// when its connection is closed never sees why (RFC 9110 §15.5.14 leaves closing to us).
+const MAX_DISCARDED: u64 = 16 * MAX_BODY;
+
 /// Reads a JSON body.
 pub(super) async fn json<T, S, B>(body: S) -> Result<T, ApiError>
 where
@@ -33,12 +37,17 @@ where
     B: Buf,
 {
     let mut body = pin!(body);
-    let mut bytes = Vec::new();
+    let (mut bytes, mut length) = (Vec::new(), 0);
     while let Some(chunk) = poll_fn(|cx| body.as_mut().poll_next(cx)).await {
         let mut chunk =
             chunk.map_err(|e| ApiError::BadRequest(format!("the body is broken off: {e}")))?;
-        if (bytes.len() + chunk.remaining()) as u64 > MAX_BODY {
+        length += chunk.remaining() as u64;
+        if length > MAX_DISCARDED {
             return Err(ApiError::TooLarge);
+        }
+        if length > MAX_BODY {
+            bytes = Vec::new();
+            continue;
         }
         while chunk.has_remaining() {
             let part = chunk.chunk();
@@ -46,6 +55,9 @@ where
             let taken = part.len();
             chunk.advance(taken);
         }
+    }
+    if length > MAX_BODY {
+        return Err(ApiError::TooLarge);
     }
     Ok(bytes)
 }
