@@ -23,9 +23,6 @@ impl Core {
         if changes.size.is_some() {
             state.data()?;
         }
-        if changes.mode.is_some() && state.kind() == Kind::Symlink {
-            return Err(VfsError::NotSupported);
-        }
         posix::check_set_attr(&state.attr(inode.ino), cred, changes)?;
         if let Some(size) = changes.size {
             resize(&mut state, size, cred.uid == 0)?;
@@ -46,7 +43,7 @@ fn apply(state: &mut State, cred: &Cred, changes: &SetAttr) {
             state.mode = posix::mode_without_privilege(state.mode);
         }
     }
-    if let Some(mode) = changes.mode {
+    if let Some(mode) = changes.mode.filter(|_| state.kind() != Kind::Symlink) {
         state.mode = posix::grantable_mode(mode, state.gid, cred);
     }
     if changes.atime.or(changes.mtime).is_some() {

@@ -57,7 +57,7 @@ pub trait FileSystem: Send + Sync + 'static {
     /// Changes attributes, all or (on error) as few as possible, and returns the new ones.
     ///
     /// A size change needs write permission on the file; through an open file use
-    /// [`File::truncate`].
+    /// [`File::truncate`]. A mode for a symbolic link is ignored.
     fn set_attr(&self, cred: &Cred, object: &Handle, changes: &SetAttr) -> Op<Attr>;
 
     /// The subset of `wanted` that `cred` is granted.

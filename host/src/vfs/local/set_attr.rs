@@ -41,9 +41,6 @@ impl Core {
         if !valid(changes.atime) || !valid(changes.mtime) {
             return Err(VfsError::Invalid);
         }
-        if changes.mode.is_some() && object.kind == Kind::Symlink {
-            return Err(VfsError::NotSupported);
-        }
         if let Some(size) = changes.size {
             let file = reopen(object.as_fd(), OFlags::WRONLY | OFlags::NONBLOCK)?;
             self.resize(object, &file, size)?;
@@ -51,7 +48,8 @@ impl Core {
         if changes.uid.or(changes.gid).is_some() {
             self.set_owner(cred, object, changes)?;
         }
-        if let Some(mode) = changes.mode {
+        // Linux has no mode of a symbolic link; clients set one all the same.
+        if let Some(mode) = changes.mode.filter(|_| object.kind != Kind::Symlink) {
             let mode = Mode::from_raw_mode(mode & 0o7777);
             let path = proc_path(object.as_fd());
             rustix::fs::chmodat(rustix::fs::CWD, path, mode, AtFlags::empty())
