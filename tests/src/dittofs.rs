@@ -1,4 +1,4 @@
-//! A `dittofs serve` of this build, on free ports and with a state directory of its own.
+//! A `dittofs serve` of this build with the NFS adapter, on free ports and with a state directory of its own.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -11,6 +11,8 @@ use tempfile::TempDir;
 
 use crate::process::Process;
 
+/// The build directory holds adapters for other tests too; this one alone is loaded.
+const ADAPTER: &str = "libdittofs_adapter_nfs.so";
 const START: Duration = Duration::from_secs(30);
 const STOP: Duration = Duration::from_secs(30);
 
@@ -25,6 +27,9 @@ impl Dittofs {
     pub fn start<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Result<Self> {
         let state = TempDir::with_prefix("dittofs-state-")?;
         let log = state.path().join("test.log");
+        let adapters = state.path().join("test-adapters");
+        fs::create_dir(&adapters)?;
+        fs::copy(build_directory()?.join(ADAPTER), adapters.join(ADAPTER)).context(ADAPTER)?;
         let mut command = Command::new(binary("dittofs")?);
         command
             .arg("serve")
@@ -33,7 +38,7 @@ impl Dittofs {
             .arg(state.path())
             .args(["--api", "127.0.0.1:0", "--metrics", "127.0.0.1:0"])
             .arg("--adapter-dir")
-            .arg(build_directory()?);
+            .arg(&adapters);
         let mut process = Process::start(&mut command, log)?;
         process
             .wait_for_line(START, |line| line.trim() == "ready")
