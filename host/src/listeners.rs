@@ -10,6 +10,9 @@ use parking_lot::Mutex;
 
 /// Most listeners of one adapter.
 const MAX_PER_ADAPTER: usize = 64;
+/// Connections that may wait to be accepted. With the standard library's 128, clients that come
+/// in a crowd lose their first packet and wait a second; the system may allow less than this.
+const BACKLOG: i32 = 4096;
 
 /// All listeners, by adapter and name.
 #[derive(Default)]
@@ -45,6 +48,7 @@ impl Listeners {
             )));
         }
         let socket = TcpListener::bind(address).map_err(|e| Error::failed(busy(address, &e)))?;
+        rustix::net::listen(&socket, BACKLOG).map_err(IoError::from)?;
         let lent = socket.try_clone()?;
         open.insert(
             name.to_owned(),
