@@ -3,11 +3,11 @@
 //! A row gives number, name, the file that holds the operation, the minor versions that have
 //! it, and flags. Dispatch, names, metrics labels and documentation come from here.
 
-use crate::compound::{Cx, Operation, encode_result};
+use crate::compound::{Cx, OpError, Operation, encode_result};
 use crate::ops;
 use crate::status::Status;
 use crate::types::Minor;
-use crate::xdr::{BadXdr, Reader};
+use crate::xdr::{BadXdr, Reader, Writer};
 
 /// Which minor versions have an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +89,17 @@ macro_rules! ops {
             },)*
         ];
 
+        impl Row {
+            /// Appends what follows `status` in the result of this operation when it is refused
+            /// without having run.
+            pub fn encode_refusal_body(&self, status: Status, writer: &mut Writer) {
+                match self.number {
+                    $($number => <ops::$module::Args as Operation>::Err::from(status).encode_body(writer),)*
+                    _ => {}
+                }
+            }
+        }
+
         impl Op {
             /// Reads the arguments of the operation that `row` describes.
             fn decode_args(row: &'static Row, reader: &mut Reader) -> Result<Self, BadXdr> {
@@ -124,7 +135,11 @@ macro_rules! ops {
                         encode_result(cx, start, result)
                     })*
                     Self::NotInMinor(_) => encode_result::<(), Status>(cx, cx.reply.position(), Err(Status::Notsupp)),
-                    Self::Malformed(_) => encode_result::<(), Status>(cx, cx.reply.position(), Err(Status::Badxdr)),
+                    Self::Malformed(row) => {
+                        let status = encode_result::<(), Status>(cx, cx.reply.position(), Err(Status::Badxdr));
+                        row.encode_refusal_body(status, &mut cx.reply);
+                        status
+                    }
                     Self::Illegal => encode_result::<(), Status>(cx, cx.reply.position(), Err(Status::OpIllegal)),
                 }
             }

@@ -14,8 +14,8 @@ pub use facts::{
 };
 pub use set::{FAttr, Settable};
 pub use table::{
-    FILEHANDLE, FILEID, MOUNTED_ON_FILEID, RDATTR_ERROR, SIZE, exclusive_create, readable,
-    settable, supported, write_only,
+    FILEHANDLE, FILEID, MODE, MODE_SET_MASKED, MOUNTED_ON_FILEID, RDATTR_ERROR, SIZE,
+    exclusive_create, readable, settable, supported, write_only,
 };
 
 /// An upper bound of the encoded size of one object's attributes, all of them, in bytes: the

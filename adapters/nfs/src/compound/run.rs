@@ -11,7 +11,7 @@ use crate::rpc::Call;
 use crate::server::Server;
 use crate::state::Begun;
 use crate::status::Status;
-use crate::table::{Flags, Op};
+use crate::table::{Flags, OP_ILLEGAL, Op, Row};
 use crate::types::Minor;
 use crate::xdr::Writer;
 
@@ -125,6 +125,7 @@ async fn run_ops(cx: &mut Cx, ops: Vec<Op>, before: u32) -> (Status, u32) {
         count += 1;
         cx.is_last = ops.len() == 0;
         let number = op.result_number();
+        let row = op.row();
         let start = cx.reply.position();
         let status = match refusal(cx, &op) {
             Some(status) => status,
@@ -143,8 +144,7 @@ async fn run_ops(cx: &mut Cx, ops: Vec<Op>, before: u32) -> (Status, u32) {
             // A failed operation has encoded its own result, unless it was refused here.
             if cx.reply.position() == start || cx.reply.position() > cx.reply_limit {
                 cx.reply.truncate(start);
-                cx.reply.write(&number);
-                cx.reply.write(&status);
+                encode_refusal(cx, row, status);
             }
             return (status, count);
         }
@@ -192,8 +192,15 @@ impl Cx {
 }
 
 fn refuse(cx: &mut Cx, op: &Op, status: Status) {
-    cx.reply.write(&op.result_number());
+    encode_refusal(cx, op.row(), status);
+}
+
+fn encode_refusal(cx: &mut Cx, row: Option<&Row>, status: Status) {
+    cx.reply.write(&row.map_or(OP_ILLEGAL, |row| row.number));
     cx.reply.write(&status);
+    if let Some(row) = row {
+        row.encode_refusal_body(status, &mut cx.reply);
+    }
 }
 
 fn succeed(cx: &mut Cx, op: &Op, body: &crate::ops::sequence::Ok) {

@@ -64,19 +64,25 @@ impl Operation for Args {
             truncate(cx, self.stateid, size).await?;
             set = set.with(attr::SIZE);
         }
+        let mut rest = wanted.mask;
         let mut changes = SetAttr {
             size: None,
             ..wanted.changes
         };
-        if wanted.mode_mask.is_some() {
+        if changes.mode.is_some() {
             let now = fs.attr(&object.handle).await.map_err(Status::from)?;
             changes.mode = wanted.on_mode(now.mode).mode;
+            // Nobody looks at the mode of a symbolic link; many file systems have none.
+            if now.kind == Kind::Symlink {
+                changes.mode = None;
+                rest = rest.minus(Bitmap::of(&[attr::MODE, attr::MODE_SET_MASKED]));
+            }
         }
         if changes.is_empty() {
-            return Ok(set);
+            return Ok(rest);
         }
         match fs.set_attr(&object.cred, &object.handle, &changes).await {
-            Ok(_) => Ok(wanted.mask),
+            Ok(_) => Ok(rest),
             Err(error) => Err(Refused {
                 status: refused(error.into()),
                 set,
@@ -106,7 +112,7 @@ async fn truncate(cx: &mut Cx, stateid: StateId, size: u64) -> Result<(), Status
     Ok(())
 }
 
-/// Some objects lack some attributes, such as the mode of a symbolic link.
+/// Some objects lack some attributes.
 fn refused(status: Status) -> Status {
     match status {
         Status::Symlink | Status::Isdir | Status::Notdir | Status::Notsupp => Status::Inval,
@@ -187,6 +193,35 @@ mod tests {
                 let refused = setattr(&mut cx, fattr(&[4], 0_u64)).await.unwrap_err();
                 assert_eq!(refused, status.into(), "{name}");
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_symbolic_link_has_no_mode_to_set_and_that_is_no_error() {
+        let fixture = Fixture::new();
+        fixture.populate().await;
+        let mut cx = fixture.at(Minor::V41, "export/symlink").await;
+        let set = setattr(&mut cx, fattr(&[33], 0o600_u32)).await;
+        assert_eq!(set, Ok(Bitmap::EMPTY));
+    }
+
+    #[tokio::test]
+    async fn a_result_has_its_bitmap_even_if_the_operation_did_not_run() {
+        const SETATTR: u32 = 34;
+        let harness = crate::testing::Harness::new();
+        let no_object = harness.compound(0).op(SETATTR, |w| {
+            w.write(&StateId::ANONYMOUS);
+            w.write(&Bitmap::EMPTY);
+            w.opaque(&[]);
+        });
+        let unreadable = harness.compound(0).putrootfh().op(SETATTR, |_| ());
+        for (compound, before, status) in [
+            (no_object, 0, Status::Nofilehandle),
+            (unreadable, 1, Status::Badxdr),
+        ] {
+            let mut reply = compound.run().await;
+            assert_eq!(reply.skip(before).next(), (SETATTR, status));
+            assert_eq!(reply.body::<Bitmap>(), Bitmap::EMPTY);
         }
     }
 
