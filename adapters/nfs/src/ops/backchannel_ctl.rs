@@ -84,3 +84,51 @@ impl Operation for Args {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Harness;
+
+    #[tokio::test]
+    async fn the_program_is_replaced_and_a_credential_added() {
+        let h = Harness::new();
+        let client = h.client41("a").await;
+        let control = client.compound().op(40, |w| {
+            w.write(&77_u32);
+            w.write(&1_u32);
+            w.write(&1_u32);
+            w.write(&0_u32);
+            w.write("host");
+            w.write(&5_u32);
+            w.write(&6_u32);
+            w.write(&vec![7_u32]);
+        });
+        control.run().await.ok();
+        let session = h.server.state.session(client.session).unwrap();
+        let cred = Cred {
+            uid: 5,
+            gid: 6,
+            groups: [7].into(),
+        };
+        let expected = Backchannel {
+            program: 77,
+            credential: Some(CallbackCred::Sys(cred)),
+        };
+        assert_eq!(session.backchannel(), expected);
+    }
+
+    #[tokio::test]
+    async fn a_gss_context_that_nobody_made_does_not_exist() {
+        let h = Harness::new();
+        let client = h.client41("a").await;
+        let control = client.compound().op(40, |w| {
+            for word in [77_u32, 1, 6, 1] {
+                w.write(&word);
+            }
+            w.write("server");
+            w.write("client");
+        });
+        assert_eq!(control.status().await, Status::Noent);
+    }
+}

@@ -75,3 +75,61 @@ impl Operation for Args {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Compound, Harness};
+
+    fn bind<'h>(compound: Compound<'h>, session: SessionId, direction: u32) -> Compound<'h> {
+        compound.op(41, |w| {
+            w.write(&session);
+            w.write(&direction);
+            w.write(&true);
+        })
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_bound_to_the_fore_channel() {
+        let h = Harness::new();
+        let client = h.client41("a").await;
+        let other = h.reconnected();
+        for wanted in [1, 3] {
+            let mut reply = bind(other.compound(1), client.session, wanted).run().await;
+            assert_eq!(reply.ok_body::<SessionId>(), client.session);
+            assert_eq!((reply.body::<u32>(), reply.body::<bool>()), (1, false));
+        }
+        other
+            .compound(1)
+            .destroy_session(client.session)
+            .run()
+            .await
+            .ok();
+    }
+
+    #[tokio::test]
+    async fn what_can_not_be_granted_is_invalid() {
+        let h = Harness::new();
+        let client = h.client41("a").await;
+        for wanted in [2, 7] {
+            let refused = bind(h.compound(1), client.session, wanted);
+            assert_eq!(refused.status().await, Status::Inval);
+        }
+        assert_eq!(
+            bind(h.compound(1), client.session, 5).status().await,
+            Status::Badxdr
+        );
+        let unknown = bind(h.compound(1), SessionId([1; 16]), 1);
+        assert_eq!(unknown.status().await, Status::Badsession);
+    }
+
+    #[tokio::test]
+    async fn it_is_always_alone() {
+        let h = Harness::new();
+        let client = h.client41("a").await;
+        let after = bind(client.compound(), client.session, 1);
+        assert_eq!(after.status().await, Status::NotOnlyOp);
+        let before = bind(h.compound(1), client.session, 1).putrootfh();
+        assert_eq!(before.status().await, Status::NotOnlyOp);
+    }
+}

@@ -184,3 +184,167 @@ impl Operation for Args {
             .result
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Channel, Harness, Reply};
+
+    fn fore(reply: &mut Reply) -> ChannelAttrs {
+        let _session: SessionId = reply.ok_body();
+        let _sequence: u32 = reply.body();
+        assert_eq!(reply.body::<u32>(), 0, "no flag is granted");
+        reply.body()
+    }
+
+    #[tokio::test]
+    async fn a_client_gets_at_most_what_it_asked_for() {
+        let h = Harness::new();
+        let (id, number) = h.exchange_id("a", 1).await;
+        let asked = Channel {
+            request: 1 << 20,
+            response: 4 << 20,
+            cached: 1 << 20,
+            operations: 8,
+            requests: 1000,
+        };
+        let mut reply = h
+            .compound(1)
+            .create_session_with(id, number, 0x7, &asked)
+            .run()
+            .await;
+        let granted = fore(&mut reply);
+        assert_eq!(granted.request, 1 << 20);
+        assert_eq!(granted.response, (1 << 20) + 4096);
+        assert_eq!(granted.cached, 16 * 1024);
+        assert_eq!(granted.operations, 8);
+        assert_eq!(granted.requests, 64);
+        let back: ChannelAttrs = reply.body();
+        assert_eq!((back.response, back.requests), (4 << 20, 1000), "echoed");
+    }
+
+    #[tokio::test]
+    async fn a_channel_that_could_carry_nothing_is_too_small() {
+        let h = Harness::new();
+        let (id, number) = h.exchange_id("a", 1).await;
+        for (i, small) in [
+            Channel {
+                request: 20,
+                ..Channel::default()
+            },
+            Channel {
+                response: 0,
+                ..Channel::default()
+            },
+        ]
+        .iter()
+        .enumerate()
+        {
+            let create = h.compound(1).create_session(id, number + i as u32, small);
+            assert_eq!(create.status().await, Status::Toosmall);
+        }
+    }
+
+    #[tokio::test]
+    async fn unknown_flags_are_invalid_and_so_is_their_retry() {
+        let h = Harness::new();
+        let (id, number) = h.exchange_id("a", 1).await;
+        let create = |number, flags| {
+            h.compound(1)
+                .create_session_with(id, number, flags, &Channel::default())
+        };
+        assert_eq!(create(number, 0x8).status().await, Status::Inval);
+        assert_eq!(
+            create(number, 0).status().await,
+            Status::Inval,
+            "the kept result"
+        );
+        create(number + 1, 0).run().await.ok();
+    }
+
+    #[tokio::test]
+    async fn a_retry_makes_no_second_session() {
+        let h = Harness::new();
+        let (id, number) = h.exchange_id("a", 1).await;
+        let create = || {
+            h.compound(1)
+                .create_session(id, number, &Channel::default())
+        };
+        let first = create().run().await;
+        assert_eq!(create().run().await.bytes, first.bytes);
+        let next = h
+            .compound(1)
+            .create_session(id, number + 2, &Channel::default());
+        assert_eq!(next.status().await, Status::SeqMisordered);
+        let next = h
+            .compound(1)
+            .create_session(id, number + 1, &Channel::default())
+            .run()
+            .await;
+        assert_eq!(next.status, Status::Ok);
+        assert_ne!(next.bytes, first.bytes);
+    }
+
+    #[tokio::test]
+    async fn the_number_that_precedes_the_first_is_misordered() {
+        let h = Harness::new();
+        let (id, number) = h.exchange_id("a", 1).await;
+        let create = h
+            .compound(1)
+            .create_session(id, number - 1, &Channel::default());
+        assert_eq!(create.status().await, Status::SeqMisordered);
+    }
+
+    #[tokio::test]
+    async fn another_user_can_neither_confirm_a_client_nor_spoil_its_number() {
+        let h = Harness::new();
+        let (id, number) = h.exchange_id("a", 1).await;
+        let other = h.as_user(2000);
+        let create = other
+            .compound(1)
+            .create_session(id, number, &Channel::default());
+        assert_eq!(create.status().await, Status::ClidInuse);
+        h.create_session(id, number).await;
+    }
+
+    #[tokio::test]
+    async fn sessions_of_a_client_are_bounded() {
+        let settings = Settings {
+            v4_max_sessions_per_client: 2,
+            ..Settings::default()
+        };
+        let h = Harness::with(settings);
+        let (id, number) = h.exchange_id("a", 1).await;
+        h.create_session(id, number).await;
+        h.create_session(id, number + 1).await;
+        let third = h
+            .compound(1)
+            .create_session(id, number + 2, &Channel::default());
+        assert_eq!(third.status().await, Status::Nospc);
+    }
+
+    #[tokio::test]
+    async fn clients_are_bounded() {
+        let h = Harness::with(Settings {
+            max_clients: 1,
+            ..Settings::default()
+        });
+        let _client = h.client41("a").await;
+        let (id, number) = h.exchange_id("b", 1).await;
+        let create = h
+            .compound(1)
+            .create_session(id, number, &Channel::default());
+        assert_eq!(create.status().await, Status::Nospc);
+        let third = h.compound(1).exchange_id("c", 1, 0);
+        assert_eq!(third.status().await, Status::Delay, "one waits already");
+    }
+
+    #[tokio::test]
+    async fn an_unknown_client_is_stale() {
+        let h = Harness::new();
+        let create = h
+            .compound(1)
+            .create_session(ClientId(7), 1, &Channel::default());
+        assert_eq!(create.status().await, Status::StaleClientid);
+    }
+}

@@ -26,3 +26,55 @@ impl Operation for Args {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Harness;
+
+    #[tokio::test]
+    async fn a_client_with_a_session_is_busy() {
+        let h = Harness::new();
+        let client = h.client41("a").await;
+        assert_eq!(
+            client.compound().destroy_clientid(client.id).status().await,
+            Status::ClientidBusy
+        );
+        assert_eq!(
+            h.compound(1).destroy_clientid(client.id).status().await,
+            Status::ClientidBusy
+        );
+        client
+            .compound()
+            .destroy_session(client.session)
+            .run()
+            .await
+            .ok();
+        h.compound(1).destroy_clientid(client.id).run().await.ok();
+        assert_eq!(
+            h.compound(1).destroy_clientid(client.id).status().await,
+            Status::StaleClientid
+        );
+    }
+
+    #[tokio::test]
+    async fn an_unconfirmed_client_can_go() {
+        let h = Harness::new();
+        let (id, _) = h.exchange_id("a", 1).await;
+        h.compound(1).destroy_clientid(id).run().await.ok();
+        assert_eq!(
+            h.compound(1).destroy_clientid(id).status().await,
+            Status::StaleClientid
+        );
+    }
+
+    #[tokio::test]
+    async fn a_client_of_the_other_minor_version_is_unknown() {
+        let h = Harness::new();
+        let id = h.client40("a").await;
+        assert_eq!(
+            h.compound(1).destroy_clientid(id).status().await,
+            Status::StaleClientid
+        );
+    }
+}

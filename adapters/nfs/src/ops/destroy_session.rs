@@ -30,3 +30,61 @@ impl Operation for Args {
             .destroy_session(self.session, cx.call.connection.id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Harness;
+
+    #[tokio::test]
+    async fn a_session_destroys_itself_and_the_reply_gets_out() {
+        let h = Harness::new();
+        let client = h.client41("a").await;
+        client
+            .compound()
+            .destroy_session(client.session)
+            .run()
+            .await
+            .ok();
+        assert_eq!(client.compound().status().await, Status::Badsession);
+        let again = h.compound(1).destroy_session(client.session);
+        assert_eq!(again.status().await, Status::Badsession);
+    }
+
+    #[tokio::test]
+    async fn within_its_own_session_it_must_be_last() {
+        let h = Harness::new();
+        let client = h.client41("a").await;
+        let early = client
+            .compound()
+            .destroy_session(client.session)
+            .putrootfh();
+        assert_eq!(early.status().await, Status::NotOnlyOp);
+        client.compound().run().await.ok();
+    }
+
+    #[tokio::test]
+    async fn a_connection_must_be_one_of_the_session() {
+        let h = Harness::new();
+        let client = h.client41("a").await;
+        let other = h.reconnected();
+        let destroy = || other.compound(1).destroy_session(client.session);
+        assert_eq!(destroy().status().await, Status::ConnNotBoundToSession);
+        let join = other.compound(1).sequence(client.session, 1, 1, false);
+        join.run().await.ok();
+        destroy().run().await.ok();
+    }
+
+    #[tokio::test]
+    async fn another_session_can_be_destroyed_anywhere_after_sequence() {
+        let h = Harness::new();
+        let (a, b) = (h.client41("a").await, h.client41("b").await);
+        a.compound()
+            .destroy_session(b.session)
+            .putrootfh()
+            .run()
+            .await
+            .ok();
+        assert_eq!(b.compound().status().await, Status::Badsession);
+    }
+}

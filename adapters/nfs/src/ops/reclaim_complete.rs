@@ -31,3 +31,40 @@ impl Operation for Args {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Client41, Harness};
+
+    #[tokio::test]
+    async fn it_is_done_once() {
+        let h = Harness::new();
+        let (id, number) = h.exchange_id("a", 1).await;
+        let client = Client41::new(&h, id, h.create_session(id, number).await);
+        client.compound().reclaim_complete().run().await.ok();
+        assert_eq!(
+            client.compound().reclaim_complete().status().await,
+            Status::CompleteAlready
+        );
+    }
+
+    #[tokio::test]
+    async fn for_one_file_system_it_needs_a_file_handle_and_does_nothing() {
+        let h = Harness::new();
+        let (id, number) = h.exchange_id("a", 1).await;
+        let client = Client41::new(&h, id, h.create_session(id, number).await);
+        assert_eq!(
+            client.compound().with(58, &true).status().await,
+            Status::Nofilehandle
+        );
+        client
+            .compound()
+            .putrootfh()
+            .with(58, &true)
+            .run()
+            .await
+            .ok();
+        client.compound().reclaim_complete().run().await.ok();
+    }
+}

@@ -26,3 +26,26 @@ impl Operation for Args {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Harness;
+
+    #[tokio::test]
+    async fn a_confirmed_client_is_renewed_and_no_other() {
+        let h = Harness::new();
+        let id = h.client40("a").await;
+        h.compound(0).renew(id).run().await.ok();
+        assert_eq!(
+            h.compound(0).renew(ClientId(7)).status().await,
+            Status::StaleClientid
+        );
+        let new = h.client41("a").await;
+        assert_eq!(
+            h.compound(0).renew(new.id).status().await,
+            Status::StaleClientid
+        );
+        assert_eq!(new.compound().renew(id).status().await, Status::Notsupp);
+    }
+}

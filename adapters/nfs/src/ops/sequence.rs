@@ -72,3 +72,204 @@ impl Operation for Args {
         Err(Status::SequencePos)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Channel, Client41, Compound, Harness};
+
+    async fn client_of<'h>(h: &'h Harness, fore: &Channel) -> Client41<'h> {
+        let (id, number) = h.exchange_id("a", 1).await;
+        let create = h.compound(1).create_session(id, number, fore);
+        let session = create.run().await.ok_body();
+        Client41::new(h, id, session)
+    }
+
+    fn create_dir<'h>(compound: Compound<'h>, name: &str) -> Compound<'h> {
+        compound.putrootfh().lookup("export").op(6, |w| {
+            w.write(&2_u32);
+            w.write(name);
+            w.write(&crate::types::Bitmap::EMPTY);
+            w.write("");
+        })
+    }
+
+    #[tokio::test]
+    async fn a_retry_is_answered_byte_for_byte_on_any_connection() {
+        let h = Harness::new();
+        let client = h.client41("a").await;
+        fn request(h: &Harness, session: SessionId) -> Compound<'_> {
+            create_dir(h.compound(1).sequence(session, 2, 0, true), "d")
+        }
+        let first = request(&h, client.session).run().await;
+        first.ok();
+        let other = h.reconnected();
+        assert_eq!(
+            request(&other, client.session).run().await.bytes,
+            first.bytes
+        );
+        // Run again it would fail.
+        let again = create_dir(h.compound(1).sequence(client.session, 3, 0, true), "d");
+        assert_eq!(again.status().await, Status::Exist);
+    }
+
+    #[tokio::test]
+    async fn a_retry_that_was_not_to_be_kept_fails_after_sequence() {
+        let h = Harness::new();
+        let client = h.client41("a").await;
+        let request = || {
+            h.compound(1)
+                .sequence(client.session, 2, 0, false)
+                .putrootfh()
+        };
+        request().run().await.ok();
+        let reply = request().run().await;
+        assert_eq!((reply.status, reply.count), (Status::RetryUncachedRep, 2));
+    }
+
+    #[tokio::test]
+    async fn an_unknown_operation_stays_unknown_in_a_retry() {
+        let h = Harness::new();
+        let client = h.client41("a").await;
+        let request = || {
+            h.compound(1)
+                .sequence(client.session, 2, 0, false)
+                .op(9999, |_| ())
+        };
+        assert_eq!(request().status().await, Status::OpIllegal);
+        assert_eq!(request().status().await, Status::OpIllegal);
+    }
+
+    #[tokio::test]
+    async fn sequence_alone_can_always_be_retried() {
+        let h = Harness::new();
+        let client = h.client41("a").await;
+        let request = || {
+            h.compound(1)
+                .tag("keep")
+                .sequence(client.session, 2, 0, false)
+        };
+        let first = request().run().await;
+        first.ok();
+        assert_eq!(request().run().await.bytes, first.bytes);
+    }
+
+    #[tokio::test]
+    async fn another_request_under_the_same_number_is_a_false_retry() {
+        let h = Harness::new();
+        let client = h.client41("a").await;
+        fn request(h: &Harness, session: SessionId) -> Compound<'_> {
+            h.compound(1).sequence(session, 2, 0, true).putrootfh()
+        }
+        request(&h, client.session).run().await.ok();
+        assert_eq!(
+            request(&h, client.session).getfh().status().await,
+            Status::SeqFalseRetry
+        );
+        assert_eq!(
+            request(&h.as_user(2000), client.session).status().await,
+            Status::SeqFalseRetry,
+            "the same bytes of another user"
+        );
+        request(&h, client.session).run().await.ok();
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_is_refused_by_its_own_name() {
+        let h = Harness::new();
+        let fore = Channel {
+            request: 400,
+            operations: 3,
+            requests: 2,
+            ..Channel::default()
+        };
+        let client = client_of(&h, &fore).await;
+        let session = client.session;
+        let at = |sequence, slot, highest| {
+            h.compound(1)
+                .sequence_up_to(session, sequence, slot, highest, false)
+        };
+        assert_eq!(at(2, 0, 0).status().await, Status::SeqMisordered);
+        assert_eq!(at(0, 0, 0).status().await, Status::SeqMisordered);
+        assert_eq!(at(1, 2, 1).status().await, Status::Badslot);
+        assert_eq!(at(1, 0, 2).status().await, Status::BadHighSlot);
+        assert_eq!(
+            at(1, 0, 0).putrootfh().getfh().getfh().status().await,
+            Status::TooManyOps
+        );
+        assert_eq!(
+            at(1, 0, 0).tag(&"t".repeat(400)).status().await,
+            Status::ReqTooBig
+        );
+        let stranger = h.compound(1).sequence(SessionId([9; 16]), 1, 0, false);
+        assert_eq!(stranger.status().await, Status::Badsession);
+        // Nothing of that moved a slot.
+        at(1, 0, 1).run().await.ok();
+        at(1, 1, 1).run().await.ok();
+    }
+
+    #[tokio::test]
+    async fn the_result_tells_how_many_slots_there_are() {
+        let h = Harness::new();
+        let client = client_of(
+            &h,
+            &Channel {
+                requests: 5,
+                ..Channel::default()
+            },
+        )
+        .await;
+        let reply = h
+            .compound(1)
+            .sequence(client.session, 1, 3, false)
+            .run()
+            .await;
+        let words: Vec<u32> = reply
+            .bytes
+            .chunks(4)
+            .map(|word| u32::from_be_bytes(word.try_into().unwrap()))
+            .collect();
+        // Number and status, session, then: number, slot, highest, target, flags.
+        assert_eq!(words[3..5], [NUMBER, 0]);
+        assert_eq!(words[9..], [1, 3, 4, 4, 0]);
+    }
+
+    #[tokio::test]
+    async fn a_reply_beyond_the_channel_or_the_cache_is_refused_before_it_is_made() {
+        let h = Harness::new();
+        let fore = Channel {
+            response: 160,
+            cached: 90,
+            ..Channel::default()
+        };
+        let client = client_of(&h, &fore).await;
+        let session = client.session;
+        let many = |sequence, cache| {
+            let compound = h.compound(1).sequence(session, sequence, 0, cache);
+            (0..12).fold(compound, |compound, _| compound.putrootfh())
+        };
+        assert_eq!(many(1, true).status().await, Status::RepTooBigToCache);
+        assert_eq!(many(2, false).status().await, Status::RepTooBig);
+    }
+
+    #[tokio::test]
+    async fn a_second_sequence_is_out_of_place() {
+        let h = Harness::new();
+        let client = h.client41("a").await;
+        let reply = client
+            .compound()
+            .sequence(client.session, 3, 0, false)
+            .run()
+            .await;
+        assert_eq!((reply.status, reply.count), (Status::SequencePos, 2));
+    }
+
+    #[tokio::test]
+    async fn without_it_other_operations_are_in_no_session() {
+        let h = Harness::new();
+        assert_eq!(
+            h.compound(1).putrootfh().status().await,
+            Status::OpNotInSession
+        );
+    }
+}

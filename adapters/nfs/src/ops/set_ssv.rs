@@ -27,3 +27,20 @@ impl Operation for Args {
         Err(Status::Inval)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Harness;
+
+    #[tokio::test]
+    async fn a_client_without_that_protection_has_no_secret_to_set() {
+        let h = Harness::new();
+        let client = h.client41("a").await;
+        let set = client.compound().op(54, |w| {
+            w.write("secret");
+            w.write("digest");
+        });
+        assert_eq!(set.status().await, Status::Inval);
+    }
+}

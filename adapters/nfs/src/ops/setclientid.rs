@@ -118,3 +118,74 @@ impl Operation for Args {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Harness;
+
+    /// OPEN of a new file, which leaves the client with state.
+    async fn open(h: &Harness, client: ClientId) {
+        let opened = h.compound(0).putrootfh().lookup("export").op(18, |w| {
+            for word in [1_u32, 1, 0] {
+                w.write(&word);
+            }
+            w.write(&client);
+            w.write("owner");
+            // UNCHECKED4 without attributes, CLAIM_NULL.
+            for word in [1_u32, 0, 0, 0, 0] {
+                w.write(&word);
+            }
+            w.write("file");
+        });
+        opened.run().await.ok();
+    }
+
+    #[tokio::test]
+    async fn a_name_in_use_is_refused_to_another_user_with_the_holders_address() {
+        let h = Harness::new();
+        let client = h.client40("a").await;
+        open(&h, client).await;
+        let mut reply = h.as_user(2000).compound(0).setclientid("a", 1).run().await;
+        assert_eq!(reply.next(), (35, Status::ClidInuse));
+        assert_eq!(reply.body::<Bytes>(), "tcp");
+        assert_eq!(reply.body::<Bytes>(), "127.0.0.1.8.1");
+        h.compound(0).renew(client).run().await.ok();
+    }
+
+    #[tokio::test]
+    async fn a_name_without_state_goes_to_another_user() {
+        let h = Harness::new();
+        let client = h.client40("a").await;
+        let other = h.as_user(2000);
+        assert_ne!(other.client40("a").await, client);
+        assert_eq!(
+            h.compound(0).renew(client).status().await,
+            Status::StaleClientid
+        );
+    }
+
+    #[tokio::test]
+    async fn the_callback_address_is_remembered() {
+        let h = Harness::new();
+        let id = h.client40("a").await;
+        let client = h.server.state.clients.find(id).unwrap();
+        let expected = Callback {
+            program: 0x4000_0000,
+            netid: Bytes::from_static(b"tcp"),
+            address: Bytes::from_static(b"127.0.0.1.8.1"),
+            ident: 1,
+        };
+        assert_eq!(h.server.state.callback(&client), Some(expected));
+    }
+
+    #[tokio::test]
+    async fn later_minor_versions_do_not_have_it() {
+        let h = Harness::new();
+        let client = h.client41("a").await;
+        assert_eq!(
+            client.compound().setclientid("a", 1).status().await,
+            Status::Notsupp
+        );
+    }
+}

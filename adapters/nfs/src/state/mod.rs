@@ -11,6 +11,8 @@ pub mod v41;
 mod client;
 mod shards;
 mod slot;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -386,6 +386,11 @@ impl Registry {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.owners.is_empty() && self.pending.is_empty()
+    }
+
     /// Forgets unconfirmed records that are older than a lease.
     pub(super) fn expire(&mut self, now: Instant, lease: Duration) {
         let owners = &mut self.owners;
