@@ -81,7 +81,7 @@ mod tests {
     use super::*;
     use crate::testing::{Compound, Harness};
 
-    fn bind<'h>(compound: Compound<'h>, session: SessionId, direction: u32) -> Compound<'h> {
+    fn bind(compound: Compound<'_>, session: SessionId, direction: u32) -> Compound<'_> {
         compound.op(41, |w| {
             w.write(&session);
             w.write(&direction);

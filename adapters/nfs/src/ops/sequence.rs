@@ -94,18 +94,23 @@ mod tests {
         })
     }
 
+    fn second_creates(h: &Harness, session: SessionId) -> Compound<'_> {
+        create_dir(h.compound(1).sequence(session, 2, 0, true), "d")
+    }
+
+    fn second_looks(h: &Harness, session: SessionId) -> Compound<'_> {
+        h.compound(1).sequence(session, 2, 0, true).putrootfh()
+    }
+
     #[tokio::test]
     async fn a_retry_is_answered_byte_for_byte_on_any_connection() {
         let h = Harness::new();
         let client = h.client41("a").await;
-        fn request(h: &Harness, session: SessionId) -> Compound<'_> {
-            create_dir(h.compound(1).sequence(session, 2, 0, true), "d")
-        }
-        let first = request(&h, client.session).run().await;
+        let first = second_creates(&h, client.session).run().await;
         first.ok();
         let other = h.reconnected();
         assert_eq!(
-            request(&other, client.session).run().await.bytes,
+            second_creates(&other, client.session).run().await.bytes,
             first.bytes
         );
         // Run again it would fail.
@@ -158,20 +163,19 @@ mod tests {
     async fn another_request_under_the_same_number_is_a_false_retry() {
         let h = Harness::new();
         let client = h.client41("a").await;
-        fn request(h: &Harness, session: SessionId) -> Compound<'_> {
-            h.compound(1).sequence(session, 2, 0, true).putrootfh()
-        }
-        request(&h, client.session).run().await.ok();
+        second_looks(&h, client.session).run().await.ok();
         assert_eq!(
-            request(&h, client.session).getfh().status().await,
+            second_looks(&h, client.session).getfh().status().await,
             Status::SeqFalseRetry
         );
         assert_eq!(
-            request(&h.as_user(2000), client.session).status().await,
+            second_looks(&h.as_user(2000), client.session)
+                .status()
+                .await,
             Status::SeqFalseRetry,
             "the same bytes of another user"
         );
-        request(&h, client.session).run().await.ok();
+        second_looks(&h, client.session).run().await.ok();
     }
 
     #[tokio::test]

@@ -72,12 +72,11 @@ impl Slot {
                     Err(Status::SeqFalseRetry)
                 }
             }
-            Self::Busy { .. } => Err(Status::SeqMisordered),
             Self::Fresh | Self::Done { .. } if sequence == self.last().wrapping_add(1) => {
                 *self = Self::Busy { sequence, digest };
                 Ok(Turn::Execute)
             }
-            Self::Fresh | Self::Done { .. } => Err(Status::SeqMisordered),
+            _ => Err(Status::SeqMisordered),
         }
     }
 

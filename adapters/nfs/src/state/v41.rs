@@ -156,7 +156,7 @@ impl State {
         // 1, 4 and 5.
         registry.make_room(now, limits)?;
         let id = self.clients.next_id();
-        registry.await_confirmation(exchange, id, now);
+        registry.await_confirmation(&exchange, id, now);
         Ok(Exchanged {
             id,
             sequence: Creations::FIRST,
@@ -356,7 +356,7 @@ impl Owner {
 
 impl Registry {
     /// Replaces the owner's unconfirmed record, if there is one.
-    fn await_confirmation(&mut self, exchange: Exchange, id: ClientId, now: Instant) {
+    fn await_confirmation(&mut self, exchange: &Exchange, id: ClientId, now: Instant) {
         // A copy: the original pins the whole request in memory.
         let name = Bytes::copy_from_slice(&exchange.owner);
         let owner = self.owners.entry(name.clone()).or_default();
