@@ -177,6 +177,10 @@ fn a_share_is_made_lasts_and_is_removed() -> Result<()> {
         made["name"] == json!("/a/b") && made["origin"] == json!("stored"),
         "{made}"
     );
+    let directory = site.path("exported");
+    std::fs::create_dir(&directory)?;
+    let path = directory.to_str().context("path")?;
+    let exported = site.ask(&["share", "create", "/dir", "--path", path])?;
 
     host.terminate(PATIENCE)?;
     let _host = site.serve(ANY_PORT.iter().chain(&["--share", "/mine=memory"]))?;
@@ -185,6 +189,11 @@ fn a_share_is_made_lasts_and_is_removed() -> Result<()> {
         kept["clients"] == json!(["10.0.0.0/8"]) && kept["squash"] == json!("all"),
         "{kept}"
     );
+    let kept = site.ask(&["share", "show", "/dir"])?;
+    ensure!(
+        kept == exported,
+        "its id is in file handles: {kept} {exported}"
+    );
     let all = site.ask(&["share", "list"])?;
     let names: Vec<&Value> = all
         .as_array()
@@ -192,7 +201,10 @@ fn a_share_is_made_lasts_and_is_removed() -> Result<()> {
         .iter()
         .map(|share| &share["name"])
         .collect();
-    ensure!(names == [&json!("/a/b"), &json!("/mine")], "{all}");
+    ensure!(
+        names == [&json!("/a/b"), &json!("/dir"), &json!("/mine")],
+        "{all}"
+    );
     ensure!(site.dfsctl(["share", "remove", "/a/b"])?.code == Some(0));
     site.dfsctl(["share", "show", "/a/b"])?
         .complains(1, &["/a/b"])
