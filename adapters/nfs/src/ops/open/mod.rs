@@ -143,3 +143,6 @@ fn enter(cx: &mut Cx, key: &FileKey) -> Result<(), Status> {
     cx.set_current(Object::Share(object));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
