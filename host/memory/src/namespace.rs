@@ -67,6 +67,8 @@ impl Core {
             posix::check(&state.attr(dir.ino), cred, posix::READ)?;
             entries.list(after, limit.entries.min(MAX_LISTING) as usize)?
         };
+        // Names are for all who may read; what they stand for is for those who may search.
+        let attrs = limit.attrs && posix::permits(&dir.attr(), cred, posix::EXEC);
         let entry = |(cookie, entry): (u64, crate::dir::Entry)| DirEntry {
             name: entry.name,
             cookie,
@@ -123,6 +125,7 @@ impl Core {
         attr: &SetAttr,
         access: OpenAccess,
     ) -> VfsResult<Found> {
+        posix::check_create(how, attr)?;
         let _tree = self.tree.lock();
         let dir = self.find(dir)?;
         let Some(inode) = self.search(cred, &dir, name)? else {

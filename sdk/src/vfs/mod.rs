@@ -81,13 +81,15 @@ pub trait FileSystem: Send + Sync + 'static {
         attr: &SetAttr,
     ) -> Op<Made>;
 
-    /// Opens a regular file under the caller's permissions. The file stays readable and
+    /// Opens a regular file under the caller's permissions; who may only execute it may open it
+    /// for reading too, because a client has to read a program in order to run it. The file stays readable and
     /// writable through the returned object until it is dropped, whatever happens to its
     /// names and mode in between.
     fn open(&self, cred: &Cred, file: &Handle, access: OpenAccess) -> Op<Arc<dyn File>>;
 
     /// Creates (or, as `how` allows, finds) and opens a regular file in one step. A file that
-    /// this call created is opened whatever mode it was given.
+    /// this call created is opened whatever mode it was given. Times in `attr` are
+    /// [`VfsError::Invalid`] with [`CreateHow::Exclusive`].
     fn create(
         &self,
         cred: &Cred,

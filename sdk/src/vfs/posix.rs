@@ -2,7 +2,9 @@
 //!
 //! Pure functions over [`Attr`] and [`Cred`]; user 0 is the superuser.
 
-use super::{Access, Attr, Cred, Kind, OpenAccess, SetAttr, SetTime, VfsError, VfsResult};
+use super::{
+    Access, Attr, CreateHow, Cred, Kind, OpenAccess, SetAttr, SetTime, VfsError, VfsResult,
+};
 
 /// Permission to read.
 pub const READ: u32 = 4;
@@ -127,6 +129,14 @@ pub fn check_set_attr(attr: &Attr, cred: &Cred, changes: &SetAttr) -> VfsResult<
         }
     }
     Ok(())
+}
+
+/// Refuses times for an exclusive create: they are where backends keep the verifier.
+pub fn check_create(how: CreateHow, attr: &SetAttr) -> VfsResult<()> {
+    match how {
+        CreateHow::Exclusive(_) if attr.atime.or(attr.mtime).is_some() => Err(VfsError::Invalid),
+        _ => Ok(()),
+    }
 }
 
 /// `mode` as `cred` may set it on an object of group `gid`: without setgid for strangers.

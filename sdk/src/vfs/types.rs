@@ -306,7 +306,8 @@ pub struct DirEntry {
     pub cookie: u64,
     /// Its number, as in [`Attr::fileid`].
     pub fileid: u64,
-    /// Its handle and attributes, if they were asked for and the entry did not vanish meanwhile.
+    /// Its handle and attributes, if they were asked for, the caller may search the
+    /// directory, and the entry did not vanish meanwhile.
     pub node: Option<Node>,
 }
 

@@ -223,7 +223,12 @@ impl Core {
             Err(VfsError::AccessDenied) => return self.settle_all(),
             fd => fd?,
         };
-        rustix::fs::fsync(fd).map_err(|_| VfsError::Io)
+        rustix::fs::fsync(fd).map_err(|_| {
+            if object.kind == Kind::File {
+                self.lose(&object.handle);
+            }
+            VfsError::Io
+        })
     }
 
     /// For an object that the server's user may change, but not read.

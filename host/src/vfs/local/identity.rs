@@ -18,6 +18,8 @@ thread_local! {
     /// Whom this thread acts for; none is the server itself.
     static ACTING: RefCell<Option<Cred>> = const { RefCell::new(None) };
     static WORKER: Cell<bool> = const { Cell::new(false) };
+    /// Guards alive on this thread: only the outermost of a worker may leave the identity as it is.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
 /// Who decides about permissions.
@@ -89,11 +91,9 @@ impl Server {
         if before.as_ref() != wanted {
             self.switch(wanted)?;
         }
-        let back = if WORKER.get() || before.as_ref() == wanted {
-            None
-        } else {
-            Some(before)
-        };
+        let kept = WORKER.get() && DEPTH.get() == 0;
+        let back = Some(before).filter(|before| !kept && before.as_ref() != wanted);
+        DEPTH.set(DEPTH.get() + 1);
         Ok(Guard { server: self, back })
     }
 
@@ -137,6 +137,7 @@ struct Guard<'a> {
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
+        DEPTH.set(DEPTH.get().saturating_sub(1));
         if let Some(before) = &self.back
             && self.server.switch(before.as_ref()).is_err()
         {
@@ -152,5 +153,105 @@ pub(super) fn become_worker() {
     if sys::clear_thread_umask().is_err() {
         // Some sandboxes forbid `unshare`; then the mask of the whole process is cleared.
         rustix::process::umask(rustix::fs::Mode::empty());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// User, groups of this very thread in the kernel's eyes.
+    fn kernel_says() -> (u32, Vec<u32>) {
+        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+        let numbers = |key: &str| -> Vec<u32> {
+            let line = status.lines().find(|line| line.starts_with(key)).unwrap();
+            line.split_whitespace()
+                .skip(1)
+                .map(|n| n.parse().unwrap())
+                .collect()
+        };
+        (numbers("Uid:")[3], numbers("Groups:"))
+    }
+
+    fn caller() -> Identity {
+        let identity = Identity::detect();
+        assert!(
+            identity.is_caller(),
+            "this test acts as several users: run it as root"
+        );
+        identity
+    }
+
+    fn user(uid: u32) -> Cred {
+        Cred {
+            uid,
+            gid: uid,
+            groups: [uid + 1, uid + 2].into(),
+        }
+    }
+
+    #[test]
+    fn a_foreign_thread_is_itself_again_afterwards() {
+        let identity = caller();
+        let before = kernel_says();
+        identity
+            .act(&user(1000), || {
+                assert_eq!(kernel_says(), (1000, vec![1001, 1002]));
+                identity.serve(|| {
+                    assert_eq!(kernel_says(), before);
+                    Ok(())
+                })?;
+                assert_eq!(kernel_says(), (1000, vec![1001, 1002]));
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(kernel_says(), before);
+    }
+
+    #[test]
+    fn a_panic_does_not_leave_the_thread_as_somebody_else() {
+        let identity = caller();
+        let before = kernel_says();
+        let act = std::panic::AssertUnwindSafe(|| {
+            identity.act(&user(1000), || -> VfsResult<()> {
+                panic!("a test's panic")
+            })
+        });
+        assert!(std::panic::catch_unwind(act).is_err());
+        assert_eq!(kernel_says(), before);
+    }
+
+    #[test]
+    fn a_worker_changes_identity_for_every_caller_and_never_inside_a_call() {
+        let identity = caller();
+        let server = kernel_says();
+        std::thread::spawn(move || {
+            become_worker();
+            for uid in [1000, 2000, 1000] {
+                identity
+                    .act(&user(uid), || {
+                        assert_eq!(kernel_says().0, uid);
+                        identity.serve(|| {
+                            assert_eq!(kernel_says(), server);
+                            Ok(())
+                        })?;
+                        assert_eq!(kernel_says().0, uid);
+                        Ok(())
+                    })
+                    .unwrap();
+            }
+            identity.serve(|| Ok(())).unwrap();
+            assert_eq!(kernel_says(), server);
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn nobody_acts_as_the_impossible_user() {
+        let identity = caller();
+        for cred in [Cred::user(u32::MAX, 1), Cred::user(1, u32::MAX)] {
+            assert_eq!(identity.act(&cred, || Ok(())), Err(VfsError::Invalid));
+        }
     }
 }

@@ -36,6 +36,8 @@ mod namespace;
 mod pool;
 mod set_attr;
 mod sys;
+#[cfg(test)]
+mod tests;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -112,6 +114,10 @@ pub enum LocalError {
 
 /// Serves `dir`.
 pub fn open(dir: &Path, options: &Options) -> Result<Arc<dyn FileSystem>, LocalError> {
+    open_core(dir, options).map(|local| Arc::new(local) as Arc<dyn FileSystem>)
+}
+
+fn open_core(dir: &Path, options: &Options) -> Result<Local, LocalError> {
     let failed = |error: rustix::io::Errno| match error {
         rustix::io::Errno::NOTDIR => LocalError::NotDir(dir.into()),
         error => LocalError::Open {
@@ -131,10 +137,10 @@ pub fn open(dir: &Path, options: &Options) -> Result<Arc<dyn FileSystem>, LocalE
         error: std::io::Error::other(error),
     })?;
     let pool = Pool::new(options.threads, options.queue);
-    Ok(Arc::new(Local {
+    Ok(Local {
         core: Arc::new(core),
         pool: Arc::new(pool),
-    }))
+    })
 }
 
 fn start(fd: OwnedFd, handles: Handles, options: &Options) -> VfsResult<Core> {

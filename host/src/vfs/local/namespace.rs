@@ -130,6 +130,7 @@ impl Core {
         access: OpenAccess,
     ) -> VfsResult<Found> {
         posix::require_dir(dir.kind)?;
+        posix::check_create(how, attr)?;
         let path = c_name(name)?;
         for _ in 0..RACES {
             match self.create_new(cred, dir, name, &path, how, attr, access) {

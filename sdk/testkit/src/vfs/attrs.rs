@@ -7,9 +7,9 @@ use dittofs_sdk::vfs::{
 
 use super::{Fixture, name, refused, wait, with_mode, write};
 
-fn grows(f: &Fixture, object: &Handle, what: &str, mutate: impl FnOnce()) {
+fn grows<T>(f: &Fixture, object: &Handle, what: &str, mutate: impl FnOnce() -> T) {
     let before = f.attr(object).change;
-    mutate();
+    let _done = mutate();
     let after = f.attr(object).change;
     assert!(after > before, "{what}: {before} → {after}");
     assert_eq!(
@@ -27,20 +27,16 @@ pub fn every_mutation_moves_the_change_counter(f: &Fixture) {
         let file = f.file(&dir, "file", b"x").handle;
         let open = f.open(&f.owner, &file, OpenAccess::Both).unwrap();
         grows(f, &file, "write", || write(&open, 0, b"y"));
-        grows(f, &file, "truncate", || {
-            drop(wait(open.truncate(10)).unwrap())
-        });
+        grows(f, &file, "truncate", || wait(open.truncate(10)).unwrap());
         grows(f, &file, "mode", || {
-            drop(f.set(&f.owner, &file, with_mode(0o600)).unwrap())
+            f.set(&f.owner, &file, with_mode(0o600)).unwrap()
         });
         grows(f, &file, "owner", || f.give(&file, 5, 6, 0o644));
         let now = SetAttr {
             mtime: Some(SetTime::Now),
             ..SetAttr::default()
         };
-        grows(f, &file, "times", || {
-            drop(f.set(&f.owner, &file, now).unwrap())
-        });
+        grows(f, &file, "times", || f.set(&f.owner, &file, now).unwrap());
         grows(f, &file, "link", || {
             f.link(&f.owner, &file, &dir, "link").unwrap()
         });
@@ -53,11 +49,11 @@ pub fn every_mutation_moves_the_change_counter(f: &Fixture) {
         grows(f, &dir, "rename within", || {
             f.rename((&dir, "moved"), (&dir, "file")).unwrap()
         });
-        grows(f, &dir, "create", || drop(f.file(&dir, "new", b"")));
+        grows(f, &dir, "create", || f.file(&dir, "new", b""));
         grows(f, &dir, "remove", || {
             f.remove(&f.owner, &dir, "new").unwrap()
         });
-        grows(f, &dir, "mkdir", || drop(f.dir(&dir, "sub", 0o755)));
+        grows(f, &dir, "mkdir", || f.dir(&dir, "sub", 0o755));
         grows(f, &dir, "rmdir", || {
             f.remove(&f.owner, &dir, "sub").unwrap()
         });

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use dittofs_sdk::vfs::{ReadDirLimit, VfsError};
 
-use super::{Fixture, refused, wait};
+use super::{Fixture, name, refused, wait};
 
 fn fill(f: &Fixture, count: usize) -> Vec<String> {
     let root = f.root();
@@ -70,20 +70,27 @@ pub fn a_listing_resumes_after_removals(f: &Fixture) {
 
 /// A large directory, complete and without repetition.
 pub fn twenty_thousand_entries_are_listed(f: &Fixture) {
+    const THREADS: usize = 16;
     let root = f.root();
-    let file = f.file(&root, "first", b"").handle;
-    let mut dirs = Vec::new();
-    for n in 0..20_000_u32 {
-        // Links are the cheapest entries; no object has 20,000 of them everywhere.
-        if n % 10_000 == 0 {
-            dirs.push(f.file(&root, &format!("base-{n}"), b"").handle);
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (fs, cred) = (f.fs(), &f.owner);
+            // Links are the cheapest entries.
+            let base = f.file(&root, &format!("base-{thread}"), b"").handle;
+            scope.spawn(move || {
+                for n in (thread..20_000).step_by(THREADS) {
+                    let text = format!("link-{n}");
+                    wait(fs.link(cred, &base, &fs.root(), name(&text))).unwrap();
+                }
+            });
         }
-        let base = dirs.last().unwrap_or(&file);
-        f.link(&f.owner, base, &root, &format!("link-{n}")).unwrap();
-    }
+    });
     let listed = f.list(&root, 1000, false);
     let names: HashSet<_> = listed.iter().map(|entry| entry.name.clone()).collect();
-    assert_eq!((listed.len(), names.len()), (20_003, 20_003));
+    assert_eq!(
+        (listed.len(), names.len()),
+        (20_000 + THREADS, 20_000 + THREADS)
+    );
 }
 
 /// Handles and attributes in a listing are those of a lookup.
