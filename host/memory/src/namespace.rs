@@ -75,7 +75,7 @@ impl Core {
             fileid: entry.ino,
             node: self
                 .inode(entry.ino)
-                .filter(|_| limit.attrs)
+                .filter(|_| attrs)
                 .and_then(|i| self.node(&i).ok()),
         };
         Ok(Listing {
@@ -143,14 +143,13 @@ impl Core {
         let retry = {
             let state = inode.state.read();
             match how {
-                CreateHow::Guarded => return Err(VfsError::Exists),
                 CreateHow::Unchecked => {
                     state.data()?;
                     posix::check_open(&state.attr(inode.ino), cred, access)?;
                     false
                 }
                 CreateHow::Exclusive(verifier) if state.verifier == Some(verifier) => true,
-                CreateHow::Exclusive(_) => return Err(VfsError::Exists),
+                CreateHow::Guarded | CreateHow::Exclusive(_) => return Err(VfsError::Exists),
             }
         };
         let change = dir.state.read().change();

@@ -111,11 +111,10 @@ fn cookie(offset: u64) -> u64 {
 fn offset(cookie: u64) -> Option<u64> {
     match cookie {
         0 => Some(0),
-        1 | 2 => None,
-        // Offset 0 would start over: where a file system gives that, nothing can be resumed.
-        RESERVED => None,
+        // The last of these would start over: where a file system gives 0, nothing is resumed.
+        1 | 2 | RESERVED => None,
         0x7fff_ffff_ffff_fffd | 0x7fff_ffff_ffff_fffe => Some(cookie - RESERVED),
-        _ => (cookie <= i64::MAX as u64).then_some(cookie),
+        _ => i64::try_from(cookie).is_ok().then_some(cookie),
     }
 }
 

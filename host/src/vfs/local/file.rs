@@ -68,7 +68,7 @@ struct Open {
 }
 
 impl LocalFile {
-    pub(super) fn new(
+    pub(super) fn share(
         local: &Local,
         object: Arc<Object>,
         fd: OwnedFd,

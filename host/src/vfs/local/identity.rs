@@ -11,6 +11,7 @@
 use std::cell::{Cell, RefCell};
 
 use dittofs_sdk::vfs::{Cred, VfsError, VfsResult};
+use rustix::fs::Gid;
 
 use super::sys;
 
@@ -46,7 +47,7 @@ impl Identity {
         let server = Server {
             uid: rustix::process::geteuid().as_raw(),
             gid: rustix::process::getegid().as_raw(),
-            groups: groups.into_iter().map(|gid| gid.as_raw()).collect(),
+            groups: groups.into_iter().map(Gid::as_raw).collect(),
         };
         let identity = Self::Caller(server);
         let able = rustix::process::geteuid().is_root()
@@ -92,7 +93,11 @@ impl Server {
             self.switch(wanted)?;
         }
         let kept = WORKER.get() && DEPTH.get() == 0;
-        let back = Some(before).filter(|before| !kept && before.as_ref() != wanted);
+        let back = if kept || before.as_ref() == wanted {
+            Back::Keep
+        } else {
+            Back::Become(before)
+        };
         DEPTH.set(DEPTH.get() + 1);
         Ok(Guard { server: self, back })
     }
@@ -129,16 +134,22 @@ impl Server {
     }
 }
 
+/// What a thread does about its identity at the end of a call.
+enum Back {
+    Keep,
+    Become(Option<Cred>),
+}
+
 /// Gives the thread back whom it acted for before.
 struct Guard<'a> {
     server: &'a Server,
-    back: Option<Option<Cred>>,
+    back: Back,
 }
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
         DEPTH.set(DEPTH.get().saturating_sub(1));
-        if let Some(before) = &self.back
+        if let Back::Become(before) = &self.back
             && self.server.switch(before.as_ref()).is_err()
         {
             tracing::error!("a thread can't return to its earlier identity");

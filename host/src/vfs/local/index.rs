@@ -24,9 +24,12 @@ const MOST_GONE: usize = 1024;
 const DEEPEST: usize = 4096;
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// Number of an object → number of its directory, and its name there.
+/// Number of the directory, and the name there.
+type Place = (u64, Box<[u8]>);
+
+/// Object numbers to places.
 pub(super) struct Index {
-    places: Mutex<HashMap<u64, (u64, Box<[u8]>)>>,
+    places: Mutex<HashMap<u64, Place>>,
     last_walk: Mutex<Option<Instant>>,
     /// Handles of objects removed through us, so that they are stale at once.
     gone: Mutex<VecDeque<Handle>>,

@@ -304,7 +304,7 @@ impl FileSystem for Local {
 
     fn read_link(&self, _cred: &Cred, link: &Handle) -> Op<Bytes> {
         let link = *link;
-        self.quick(move |fs| fs.core.read_link(&*fs.core.object(&link)?))
+        self.quick(move |fs| fs.core.read_link(&link))
     }
 
     fn read_dir(&self, cred: &Cred, dir: &Handle, after: u64, limit: ReadDirLimit) -> Op<Listing> {
@@ -336,7 +336,7 @@ impl FileSystem for Local {
     fn open(&self, cred: &Cred, file: &Handle, access: OpenAccess) -> Op<Arc<dyn File>> {
         let open = move |fs: &Local, object: Arc<Object>, cred: &Cred| {
             let fd = fs.core.open_file(cred, &object, access)?;
-            Ok(LocalFile::new(fs, object, fd, access, cred.clone()))
+            Ok(LocalFile::share(fs, object, fd, access, cred.clone()))
         };
         if let Some(hot) = self.core.hot(file) {
             return open(self, hot, cred).into();
@@ -370,7 +370,7 @@ impl FileSystem for Local {
                 handle: object.handle,
                 attr,
             };
-            let file = LocalFile::new(fs, object, fd, access, cred);
+            let file = LocalFile::share(fs, object, fd, access, cred);
             Ok(Created {
                 node,
                 file,
@@ -447,11 +447,12 @@ impl Core {
         Ok(granted & posix::access(&attr, cred, wanted))
     }
 
-    fn read_link(&self, link: &Object) -> VfsResult<Bytes> {
+    fn read_link(&self, link: &Handle) -> VfsResult<Bytes> {
+        let link = self.object(link)?;
         if link.kind != Kind::Symlink {
             return Err(VfsError::WrongType);
         }
-        let target = rustix::fs::readlinkat(link, c"", Vec::new()).map_err(errno::vfs)?;
+        let target = rustix::fs::readlinkat(&*link, c"", Vec::new()).map_err(errno::vfs)?;
         Ok(Bytes::from(target.into_bytes()))
     }
 

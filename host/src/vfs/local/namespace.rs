@@ -29,6 +29,13 @@ pub(super) struct Found {
     pub(super) created: bool,
 }
 
+/// What a new file is to be.
+struct Wanted<'a> {
+    how: CreateHow,
+    attr: &'a SetAttr,
+    access: OpenAccess,
+}
+
 impl Core {
     pub(super) fn lookup(
         &self,
@@ -132,8 +139,9 @@ impl Core {
         posix::require_dir(dir.kind)?;
         posix::check_create(how, attr)?;
         let path = c_name(name)?;
+        let wanted = Wanted { how, attr, access };
         for _ in 0..RACES {
-            match self.create_new(cred, dir, name, &path, how, attr, access) {
+            match self.create_new(cred, dir, &path, &wanted) {
                 Err(VfsError::Exists) if how != CreateHow::Guarded => {}
                 done => return done,
             }
@@ -281,12 +289,10 @@ impl Core {
         &self,
         cred: &Cred,
         dir: &Object,
-        name: Name<'_>,
         path: &CStr,
-        how: CreateHow,
-        attr: &SetAttr,
-        access: OpenAccess,
+        wanted: &Wanted<'_>,
     ) -> VfsResult<Found> {
+        let Wanted { how, attr, access } = *wanted;
         self.judge_new(cred, dir, path, attr)?;
         let mode = Mode::from_raw_mode(attr.mode.unwrap_or(0o600) & 0o7777);
         let flags = open_flags(access) | OFlags::CREATE | OFlags::EXCL;
@@ -299,7 +305,7 @@ impl Core {
             let pin = self
                 .identity
                 .serve(|| find(dir, path, ResolveFlags::empty()));
-            let (object, _) = pin.and_then(|pin| self.adopt(pin, dir, name.as_bytes()))?;
+            let (object, _) = pin.and_then(|pin| self.adopt(pin, dir, path.to_bytes()))?;
             if stat(fd.as_fd())?.stx_ino != object.fileid {
                 // Renamed away and replaced in this very moment.
                 return Err(VfsError::TryLater);

@@ -29,7 +29,7 @@ pub fn every_mutation_moves_the_change_counter(f: &Fixture) {
         grows(f, &file, "write", || write(&open, 0, b"y"));
         grows(f, &file, "truncate", || wait(open.truncate(10)).unwrap());
         grows(f, &file, "mode", || {
-            f.set(&f.owner, &file, with_mode(0o600)).unwrap()
+            f.set(&f.owner, &file, with_mode(0o600)).unwrap();
         });
         grows(f, &file, "owner", || f.give(&file, 5, 6, 0o644));
         let now = SetAttr {
@@ -38,30 +38,30 @@ pub fn every_mutation_moves_the_change_counter(f: &Fixture) {
         };
         grows(f, &file, "times", || f.set(&f.owner, &file, now).unwrap());
         grows(f, &file, "link", || {
-            f.link(&f.owner, &file, &dir, "link").unwrap()
+            f.link(&f.owner, &file, &dir, "link").unwrap();
         });
         grows(f, &file, "unlink", || {
-            f.remove(&f.owner, &dir, "link").unwrap()
+            f.remove(&f.owner, &dir, "link").unwrap();
         });
         grows(f, &file, "rename", || {
-            f.rename((&dir, "file"), (&dir, "moved")).unwrap()
+            f.rename((&dir, "file"), (&dir, "moved")).unwrap();
         });
         grows(f, &dir, "rename within", || {
-            f.rename((&dir, "moved"), (&dir, "file")).unwrap()
+            f.rename((&dir, "moved"), (&dir, "file")).unwrap();
         });
         grows(f, &dir, "create", || f.file(&dir, "new", b""));
         grows(f, &dir, "remove", || {
-            f.remove(&f.owner, &dir, "new").unwrap()
+            f.remove(&f.owner, &dir, "new").unwrap();
         });
         grows(f, &dir, "mkdir", || f.dir(&dir, "sub", 0o755));
         grows(f, &dir, "rmdir", || {
-            f.remove(&f.owner, &dir, "sub").unwrap()
+            f.remove(&f.owner, &dir, "sub").unwrap();
         });
         grows(f, &dir, "link into", || {
-            f.link(&f.owner, &file, &dir, "link").unwrap()
+            f.link(&f.owner, &file, &dir, "link").unwrap();
         });
         grows(f, &root, "rename out", || {
-            f.rename((&dir, "link"), (&root, "link")).unwrap()
+            f.rename((&dir, "link"), (&root, "link")).unwrap();
         });
         f.remove(&f.owner, &root, "link").unwrap();
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dittofs_sdk::vfs::{
-    CreateHow, NewNode, OpenAccess, SetAttr, SetTime, Stability, Time, VfsError,
+    CreateHow, Cred, NewNode, OpenAccess, SetAttr, SetTime, Stability, Time, VfsError,
 };
 
 use super::{Fixture, name, read, refused, wait, write};
@@ -106,7 +106,7 @@ pub fn a_file_without_permissions_is_still_open_to_its_creator(f: &Fixture) {
     let root = f.root();
     f.give(&root, 0, 0, 0o777);
     for mode in [0o000, 0o444] {
-        let user = f.user(1000, 1000);
+        let user = Cred::user(1000, 1000);
         let made = f
             .create(&user, &root, "file", CreateHow::Guarded, mode)
             .unwrap();

@@ -9,7 +9,7 @@ use super::{Fixture, read, refused, wait, write};
 pub fn what_is_written_is_read(f: &Fixture) {
     let file = f.file(&f.root(), "file", b"").handle;
     let open = f.open(&f.owner, &file, OpenAccess::Both).unwrap();
-    let big: Vec<u8> = (0..300_000_u32).map(|n| (n * 7 >> 3) as u8).collect();
+    let big: Vec<u8> = (0..300_000_u32).map(|n| ((n * 7) >> 3) as u8).collect();
     write(&open, 0, &big);
     write(&open, 70_000, b"in the middle");
     let mut expected = big.clone();
@@ -60,7 +60,13 @@ pub fn truncation_forgets(f: &Fixture) {
         let (bytes, eof) = read(&open, 0, 20_000);
         assert!(eof);
         assert_eq!(bytes.len() as u64, size);
-        assert_eq!(bytes.iter().filter(|byte| **byte == 7).count(), ones);
+        assert_eq!(
+            bytes
+                .iter()
+                .map(|byte| usize::from(*byte == 7))
+                .sum::<usize>(),
+            ones
+        );
     }
     let by_handle = SetAttr {
         size: Some(3),

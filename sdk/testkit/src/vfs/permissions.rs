@@ -12,10 +12,6 @@ const OWNER: u32 = 1000;
 const GROUP: u32 = 2000;
 
 impl Fixture {
-    pub(super) fn user(&self, uid: u32, gid: u32) -> Cred {
-        Cred::user(uid, gid)
-    }
-
     /// Whether what a caller makes is the caller's.
     fn has_identity(&self) -> bool {
         self.fs.info().capabilities.contains(Capabilities::IDENTITY)
