@@ -48,3 +48,63 @@ mod ordinary_user_on_tmpfs {
         &super::unprivileged()
     ));
 }
+
+/// As root this runs itself again as an ordinary user, who then serves, restarts and finds again.
+#[test]
+fn a_real_ordinary_user_serves_a_directory() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+
+    if !rustix::process::geteuid().is_root() {
+        return serve_restart_and_find_again();
+    }
+    // Where the test was built need not be open to others.
+    let dir = tempfile::tempdir().unwrap();
+    let copy = dir.path().join("test");
+    std::fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+    for path in [dir.path(), &copy] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let again = std::process::Command::new(&copy)
+        .args(["--exact", "a_real_ordinary_user_serves_a_directory"])
+        .current_dir("/")
+        .env_remove("TMPDIR")
+        .uid(65_534)
+        .gid(65_534)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&again.stdout);
+    assert!(
+        again.status.success() && said.contains("1 passed"),
+        "{said}"
+    );
+}
+
+fn serve_restart_and_find_again() {
+    use dittofs_sdk::vfs::{Capabilities, CreateHow, Cred, Name, OpenAccess, SetAttr, VfsError};
+    use dittofs_testkit::vfs::wait;
+
+    let dir = tempfile::tempdir().unwrap();
+    let me = Cred::user(
+        rustix::process::geteuid().as_raw(),
+        rustix::process::getegid().as_raw(),
+    );
+    let file = Name::new(b"file").unwrap();
+    let attr = SetAttr {
+        mode: Some(0o600),
+        ..SetAttr::default()
+    };
+    let fs = local::open(dir.path(), &Options::default()).unwrap();
+    assert!(!fs.info().capabilities.contains(Capabilities::IDENTITY));
+    let (how, access) = (CreateHow::Guarded, OpenAccess::Both);
+    let made = wait(fs.create(&me, &fs.root(), file, how, &attr, access)).unwrap();
+    assert_eq!((made.node.attr.uid, made.node.attr.mode), (me.uid, 0o600));
+    drop(fs);
+    let fs = local::open(dir.path(), &Options::default()).unwrap();
+    let found = wait(fs.attr(&made.node.handle)).unwrap();
+    assert_eq!(found.fileid, made.node.attr.fileid);
+    let other = Cred::user(4711, 4711);
+    let refused = wait(fs.open(&other, &made.node.handle, access)).map(drop);
+    assert_eq!(refused, Err(VfsError::AccessDenied));
+    wait(fs.remove(&me, &fs.root(), file)).unwrap();
+}
