@@ -284,6 +284,7 @@ impl Object {
 
 impl ShareObject {
     /// Another object of the same share, used as the same caller.
+    #[must_use]
     pub fn sibling(&self, handle: Handle) -> Self {
         Self {
             share: Arc::clone(&self.share),
