@@ -134,7 +134,7 @@ async fn serve(config: Config) -> Result<(), ServeError> {
     });
     let addresses = (local(&api)?, local(&metrics)?);
     let servers = [
-        spawn_server(rest::routes(Arc::clone(&app)), api, stopping.clone()),
+        spawn_server(rest::routes(&app), api, stopping.clone()),
         spawn_server(rest::metrics(core.metrics.clone()), metrics, stopping),
     ];
     tracing::info!(

@@ -10,6 +10,7 @@
 //! | `handle-key` | mode 0600: signs the file handles of shared directories |
 //! | `run.json` | where the running host listens |
 
+use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -179,7 +180,11 @@ fn secret(path: &Path) -> io::Result<[u8; SECRET_BYTES]> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing into a String does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn parse_hex(text: &str) -> Option<[u8; SECRET_BYTES]> {

@@ -90,13 +90,11 @@ impl Adapters {
                 continue;
             }
             let enabled = core.db.adapter_enabled(&name).await?;
-            let overrides = match phase.library() {
-                Some(library) => parse(&name, library, given.remove(&name).unwrap_or_default())?,
-                None => {
-                    given.remove(&name);
-                    Fields::new()
-                }
-            };
+            let given_here = given.remove(&name).unwrap_or_default();
+            let overrides = phase.library().map_or_else(
+                || Ok(Fields::new()),
+                |library| parse(&name, library, given_here),
+            )?;
             let settings = Settings::new(core.db.settings(&name).await?, overrides);
             let unit = Unit::new(
                 &common,
@@ -127,7 +125,8 @@ impl Adapters {
     /// Starts those that are wanted, side by side.
     pub async fn start(&self) {
         let mut starting = JoinSet::new();
-        for unit in self.units.values().cloned() {
+        for unit in self.units.values() {
+            let unit = Arc::clone(unit);
             starting.spawn(async move { unit.start_if_enabled().await });
         }
         starting.join_all().await;
@@ -136,7 +135,8 @@ impl Adapters {
     /// Drains and stops all, side by side.
     pub async fn stop(&self) {
         let mut stopping = JoinSet::new();
-        for unit in self.units.values().cloned() {
+        for unit in self.units.values() {
+            let unit = Arc::clone(unit);
             stopping.spawn(async move { unit.shut_down().await });
         }
         stopping.join_all().await;

@@ -1,6 +1,5 @@
 //! One adapter of the host: its phase, its settings, and what an operator can do with it.
 
-use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -429,15 +428,10 @@ impl Target for Live<'_> {
         self.library.check(settings)
     }
 
-    fn reconfigure(
-        &self,
-        settings: &Value,
-    ) -> impl Future<Output = Option<Result<Applied, Error>>> + Send {
-        async move {
-            match &*self.unit.phase.read().await {
-                Phase::Running(running) => Some(running.reconfigure(settings).await),
-                _ => None,
-            }
+    async fn reconfigure(&self, settings: &Value) -> Option<Result<Applied, Error>> {
+        match &*self.unit.phase.read().await {
+            Phase::Running(running) => Some(running.reconfigure(settings).await),
+            _ => None,
         }
     }
 }

@@ -33,7 +33,7 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    fn new(key: impl Into<String>, message: impl ToString) -> Self {
+    fn new(key: impl Into<String>, message: impl std::fmt::Display) -> Self {
         Self {
             key: key.into(),
             message: message.to_string(),
@@ -94,7 +94,7 @@ impl Config {
             api: listen("api", flags.api, env, file.api, DEFAULT_API)?,
             metrics: listen("metrics", flags.metrics, env, file.metrics, DEFAULT_METRICS)?,
             adapter_dirs: adapter_dirs(flags.adapter_dir, env, file.adapter_dirs),
-            shares: shares(&flags.share, flags.dir.as_deref(), env, file.shares)?,
+            shares: shares(&flags.share, flags.dir.as_deref(), env, &file.shares)?,
             export: flags.dir,
             settings: settings(&flags.set, env, file.settings)?,
             log: log(flags.log, env, file.log)?,
@@ -182,13 +182,13 @@ fn shares(
     flags: &[String],
     dir: Option<&Path>,
     env: Env<'_>,
-    file: Vec<String>,
+    file: &[String],
 ) -> Result<Vec<ShareSpec>, ConfigError> {
     let from_env = text(env, "DITTOFS_SHARES")?.unwrap_or_default();
     let from_env: Vec<String> = from_env.split_whitespace().map(str::to_owned).collect();
     let mut by_name = BTreeMap::new();
     for (key, texts) in [
-        ("shares", file.as_slice()),
+        ("shares", file),
         ("DITTOFS_SHARES", &from_env),
         ("--share", flags),
     ] {

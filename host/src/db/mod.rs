@@ -8,6 +8,7 @@ mod kv;
 mod settings;
 mod shares;
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -205,12 +206,12 @@ async fn migrate(migrator: &Migrator, pool: &AnyPool, place: String) -> Result<(
 /// A SQLite URL for `path`: sqlx decodes percent signs and takes what follows `?` as options.
 fn sqlite_url(path: &Path) -> String {
     let mut url = String::from("sqlite://");
-    for byte in path.as_os_str().as_encoded_bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
-                url.push(char::from(*byte))
-            }
-            other => url.push_str(&format!("%{other:02X}")),
+    for &byte in path.as_os_str().as_encoded_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/.-_".contains(&byte) {
+            url.push(char::from(byte));
+        } else {
+            // Writing into a String does not fail.
+            let _ = write!(url, "%{byte:02X}");
         }
     }
     url

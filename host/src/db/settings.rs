@@ -118,8 +118,8 @@ impl Database {
     }
 }
 
-fn object(text: String, adapter: &str) -> Result<Map<String, Value>, DbError> {
-    serde_json::from_str(&text).map_err(|e| {
+fn object(text: &str, adapter: &str) -> Result<Map<String, Value>, DbError> {
+    serde_json::from_str(text).map_err(|e| {
         DbError::Content(format!(
             "the settings of {adapter} are not a JSON object: {e}"
         ))

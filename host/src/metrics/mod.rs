@@ -30,9 +30,12 @@ pub struct Metrics {
 
 struct Inner {
     registry: Registry,
-    families: Mutex<HashMap<String, (FamilySpec, Arc<dyn Family>)>>,
+    families: Mutex<HashMap<String, Registered>>,
     process: process::Process,
 }
+
+/// What was registered under a name, and with which cells.
+type Registered = (FamilySpec, Arc<dyn Family>);
 
 impl Metrics {
     /// An empty registry with the process's own metrics and `dittofs_build_info`.

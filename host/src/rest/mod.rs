@@ -55,19 +55,19 @@ struct Denied;
 impl Reject for Denied {}
 
 /// All routes of the interface.
-pub fn routes(app: Arc<App>) -> BoxedFilter<(Response,)> {
+pub fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
     let admin = warp::path!("api" / "v1" / ..)
-        .and(authorized(Arc::clone(&app)))
+        .and(authorized(Arc::clone(app)))
         .and(
-            adapters(&app)
-                .or(settings(&app))
+            adapters(app)
+                .or(settings(app))
                 .unify()
-                .or(shares(&app))
+                .or(shares(app))
                 .unify()
-                .or(log(&app))
+                .or(log(app))
                 .unify(),
         );
-    health(&app)
+    health(app)
         .or(admin)
         .unify()
         .recover(refuse)

@@ -63,7 +63,7 @@ impl ShareTable {
     pub async fn open(db: Database, handle_key: [u8; 32]) -> Result<Self, DbError> {
         let mut entries = BTreeMap::new();
         for row in db.shares().await? {
-            let entry = persisted(row, handle_key)?;
+            let entry = persisted(&row, handle_key)?;
             if let Err(reason) = &entry.fs {
                 tracing::error!("share {} is not exported: {reason}", entry.spec.name);
             }
@@ -284,7 +284,7 @@ fn exported(entry: &Entry) -> Option<Arc<Share>> {
     }))
 }
 
-fn persisted(row: ShareRow, handle_key: [u8; 32]) -> Result<Entry, DbError> {
+fn persisted(row: &ShareRow, handle_key: [u8; 32]) -> Result<Entry, DbError> {
     let bad = |e: FieldError| DbError::Content(format!("share {}: {e}", row.name));
     let backend = match (row.backend.as_str(), &row.path) {
         ("local", Some(path)) => Backend::Local(path.into()),

@@ -89,7 +89,7 @@ impl Ground {
             serving: is_serving,
         });
         Host {
-            routes: rest::routes(Arc::clone(&app)),
+            routes: rest::routes(&app),
             app,
             serving,
         }
