@@ -1,5 +1,8 @@
 //! The program as an operator runs it: its output, its exit codes, and that nothing is lost.
 
+// Clippy exempts test functions from these; here their helpers are tests as well.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
@@ -11,7 +14,7 @@ use dittofs_tests::process::Process;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// A directory with adapters to find, and room for the rest.
 fn ground(adapters: &[&str]) -> TempDir {
