@@ -76,7 +76,7 @@ async fn sequenced(
     ops: Vec<Op>,
     start: usize,
 ) -> Buffer {
-    let begun = crate::ops::sequence::begin(&cx, announced, &args);
+    let begun = crate::ops::sequence::begin(&cx, announced, start, &args);
     let (slot, ok) = match begun {
         Err(status) => {
             refuse(&mut cx, &Op::Sequence(args), status);

@@ -54,19 +54,18 @@ impl Decode for SecParms {
     }
 }
 
-/// The first credential that the client offers. A GSS context is one that this server made, and
-/// it makes none: NFS4ERR_NOENT.
+/// The first credential that the client offers and that can be used. A GSS context is one that this
+/// server made, and it makes none: if there is nothing else, NFS4ERR_NOENT.
 pub fn choose(offered: &[SecParms]) -> Result<Option<CallbackCred>, Status> {
-    if offered
-        .iter()
-        .any(|parms| matches!(parms, SecParms::Gss { .. }))
-    {
+    let usable = offered.iter().find_map(|parms| match parms {
+        SecParms::None => Some(CallbackCred::Nobody),
+        SecParms::Sys(cred) => Some(CallbackCred::Sys(cred.clone())),
+        SecParms::Gss { .. } => None,
+    });
+    if usable.is_none() && !offered.is_empty() {
         return Err(Status::Noent);
     }
-    Ok(offered.first().map(|parms| match parms {
-        SecParms::Sys(cred) => CallbackCred::Sys(cred.clone()),
-        SecParms::None | SecParms::Gss { .. } => CallbackCred::Nobody,
-    }))
+    Ok(usable)
 }
 
 impl Operation for Args {

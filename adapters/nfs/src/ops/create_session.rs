@@ -24,6 +24,9 @@ const KNOWN_FLAGS: u32 = 0x7;
 const SMALLEST_REQUEST: u32 = 40 + 12 + 36;
 /// RPC header, COMPOUND without tag, the result of SEQUENCE.
 const SMALLEST_RESPONSE: u32 = 24 + 12 + 44;
+/// The same of CB_COMPOUND with CB_SEQUENCE.
+const SMALLEST_CALLBACK: u32 = 40 + 16 + 40;
+const SMALLEST_CALLBACK_REPLY: u32 = 24 + 12 + 44;
 /// What a READ or WRITE takes beside its data. Without it a client of a power of two would have
 /// to split every transfer in two.
 const DATA_OVERHEAD: u32 = 4096;
@@ -123,6 +126,7 @@ impl Args {
             return Err(Status::Inval);
         }
         let fore = negotiate(&self.fore, settings)?;
+        check_back(&self.back)?;
         let backchannel = Backchannel {
             program: self.callback_program,
             credential: choose(&self.callback_security)?,
@@ -160,6 +164,15 @@ fn negotiate(asked: &ChannelAttrs, settings: &Settings) -> Result<Fore, Status> 
         operations: asked.operations.clamp(1, settings.max_compound_ops),
         slots: asked.requests.clamp(1, settings.v4_max_session_slots),
     })
+}
+
+/// A channel with slots must be able to carry something, be it used or not.
+fn check_back(offered: &ChannelAttrs) -> Result<(), Status> {
+    let small = offered.request < SMALLEST_CALLBACK || offered.response < SMALLEST_CALLBACK_REPLY;
+    if small && offered.requests != 0 {
+        return Err(Status::Toosmall);
+    }
+    Ok(())
 }
 
 impl Operation for Args {
@@ -246,7 +259,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn unknown_flags_are_invalid_and_so_is_their_retry() {
+    async fn a_refusal_can_be_retried_and_mended() {
         let h = Harness::new();
         let (id, number) = h.exchange_id("a", 1).await;
         let create = |number, flags| {
@@ -254,12 +267,23 @@ mod tests {
                 .create_session_with(id, number, flags, &Channel::default())
         };
         assert_eq!(create(number, 0x8).status().await, Status::Inval);
-        assert_eq!(
-            create(number, 0).status().await,
-            Status::Inval,
-            "the kept result"
-        );
-        create(number + 1, 0).run().await.ok();
+        assert_eq!(create(number, 0x8).status().await, Status::Inval);
+        create(number, 0).run().await.ok();
+        assert_eq!(create(number + 1, 0x8).status().await, Status::Inval);
+        create(number + 2, 0).run().await.ok();
+    }
+
+    #[tokio::test]
+    async fn another_user_may_make_a_session_of_a_confirmed_client_but_sees_no_others() {
+        let h = Harness::new();
+        let (id, number) = h.exchange_id("a", 1).await;
+        h.create_session(id, number).await;
+        let other = h.as_user(2000);
+        let retry = other
+            .compound(1)
+            .create_session(id, number, &Channel::default());
+        assert_eq!(retry.status().await, Status::ClidInuse);
+        other.create_session(id, number + 1).await;
     }
 
     #[tokio::test]

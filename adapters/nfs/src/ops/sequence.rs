@@ -9,6 +9,8 @@ use crate::xdr::xdr_struct;
 
 /// Number of the operation.
 pub const NUMBER: u32 = 53;
+/// Size of its result in bytes: number, status and body.
+const RESULT: usize = 44;
 
 xdr_struct! {
     /// SEQUENCE4args
@@ -46,11 +48,13 @@ xdr_struct! {
     } => encode
 }
 
-/// Decides about a request with `announced` operations before any of them runs.
-pub fn begin(cx: &Cx, announced: usize, args: &Args) -> Result<Begun, Status> {
+/// Decides about a request with `announced` operations before any of them runs. Its reply begins at
+/// `start`.
+pub fn begin(cx: &Cx, announced: usize, start: usize, args: &Args) -> Result<Begun, Status> {
     let info = RequestInfo {
         size: cx.call.size,
         announced,
+        reply: cx.reply.position().saturating_sub(start) + RESULT,
         digest: cx.call.digest,
         principal: Principal::from(&cx.call.auth),
         connection: cx.call.connection.id,
@@ -254,6 +258,19 @@ mod tests {
         };
         assert_eq!(many(1, true).status().await, Status::RepTooBigToCache);
         assert_eq!(many(2, false).status().await, Status::RepTooBig);
+    }
+
+    #[tokio::test]
+    async fn a_cache_too_small_for_sequence_itself_is_no_cache() {
+        let h = Harness::new();
+        let fore = Channel {
+            cached: 10,
+            ..Channel::default()
+        };
+        let client = client_of(&h, &fore).await;
+        let at = |cache| h.compound(1).sequence(client.session, 1, 0, cache);
+        assert_eq!(at(true).status().await, Status::RepTooBigToCache);
+        at(false).run().await.ok();
     }
 
     #[tokio::test]

@@ -86,6 +86,8 @@ pub struct RequestInfo {
     pub size: usize,
     /// Number of operations.
     pub announced: usize,
+    /// Size of COMPOUND4res up to and including the result of SEQUENCE, in bytes.
+    pub reply: usize,
     /// Tells a retry from another request.
     pub digest: u64,
     /// Who calls.
@@ -128,6 +130,23 @@ pub struct SlotGuard {
     finished: bool,
 }
 
+/// How large a COMPOUND4res may be, in bytes.
+#[derive(Debug, Clone, Copy)]
+struct Limit {
+    bytes: usize,
+    by_cache: bool,
+}
+
+impl Limit {
+    fn status(self) -> Status {
+        if self.by_cache {
+            Status::RepTooBigToCache
+        } else {
+            Status::RepTooBig
+        }
+    }
+}
+
 impl Session {
     pub(super) fn new(
         id: SessionId,
@@ -161,6 +180,10 @@ impl Session {
         }
         if info.size > self.fore.request as usize {
             return Err(Status::ReqTooBig);
+        }
+        let limit = self.limit(args.cache_this);
+        if info.reply > limit.bytes {
+            return Err(limit.status());
         }
         let place = self.slots.get(args.slot as usize).ok_or(Status::Badslot)?;
         if args.highest_slot as usize >= self.slots.len() {
@@ -197,17 +220,12 @@ impl Session {
     }
 
     fn execute(self: Arc<Self>, cache: bool, ok: sequence::Ok) -> Begun {
-        let limited_by_cache = cache && self.fore.cached < self.fore.response;
-        let limit = if limited_by_cache {
-            self.fore.cached
-        } else {
-            self.fore.response
-        };
+        let limit = self.limit(cache);
         let in_session = InSession {
             client: Arc::clone(&self.client),
             session: Arc::clone(&self),
-            reply_limit: limit.saturating_sub(REPLY_HEADER) as usize,
-            limited_by_cache,
+            reply_limit: limit.bytes,
+            limited_by_cache: limit.by_cache,
         };
         let guard = SlotGuard {
             session: self,
@@ -216,6 +234,20 @@ impl Session {
             finished: false,
         };
         Begun::New(guard, in_session, ok)
+    }
+
+    /// How large a COMPOUND4res may be.
+    fn limit(&self, cache: bool) -> Limit {
+        let by_cache = cache && self.fore.cached < self.fore.response;
+        let limit = if by_cache {
+            self.fore.cached
+        } else {
+            self.fore.response
+        };
+        Limit {
+            bytes: limit.saturating_sub(REPLY_HEADER) as usize,
+            by_cache,
+        }
     }
 
     /// Makes a connection one of the session's fore channel.

@@ -96,6 +96,7 @@ impl World {
         let info = RequestInfo {
             size: 100,
             announced: 2,
+            reply: 80,
             digest: 5,
             principal: ME,
             connection: 1,

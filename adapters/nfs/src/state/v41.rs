@@ -53,8 +53,7 @@ pub struct Creation {
     pub connection: u64,
     /// Name of the new session, unpredictable.
     pub id: SessionId,
-    /// The session's properties, or why they are refused. A refusal is kept for retries just as a
-    /// success is.
+    /// The session's properties, or why they are refused.
     pub session: Result<(Fore, Backchannel, create_session::Ok), Status>,
 }
 
@@ -96,7 +95,18 @@ struct Pending {
 /// The one slot for CREATE_SESSION that a client has (RFC 8881 §18.36.4).
 struct Creations {
     sequence: u32,
-    result: Result<create_session::Ok, Status>,
+    last: LastCreation,
+}
+
+/// What became of the last CREATE_SESSION.
+enum LastCreation {
+    /// There was none: "a contrived result of NFS4ERR_SEQ_MISORDERED".
+    None,
+    /// It was refused, and changed nothing: a retry is refused again for the same reason, and a
+    /// client that asks for less under the same number may have it.
+    Refused,
+    /// It made a session, at this user's wish.
+    Made(Principal, create_session::Ok),
 }
 
 impl Creations {
@@ -106,7 +116,27 @@ impl Creations {
     fn new() -> Self {
         Self {
             sequence: Self::FIRST.wrapping_sub(1),
-            result: Err(Status::SeqMisordered),
+            last: LastCreation::None,
+        }
+    }
+
+    /// Takes number `sequence`: the session to be made (`None`), or the one that was.
+    fn begin(
+        &mut self,
+        sequence: u32,
+        principal: Principal,
+    ) -> Result<Option<create_session::Ok>, Status> {
+        if sequence == self.sequence.wrapping_add(1) {
+            self.sequence = sequence;
+            self.last = LastCreation::Refused;
+            return Ok(None);
+        }
+        match &self.last {
+            _ if sequence != self.sequence => Err(Status::SeqMisordered),
+            LastCreation::None => Err(Status::SeqMisordered),
+            LastCreation::Refused => Ok(None),
+            LastCreation::Made(maker, _) if *maker != principal => Err(Status::ClidInuse),
+            LastCreation::Made(_, made) => Ok(Some(made.clone())),
         }
     }
 }
@@ -191,42 +221,20 @@ impl State {
             .owners
             .get_mut(&name)
             .ok_or(Status::StaleClientid)?;
-        let (principal, creations) = owner.record(creation.client).ok_or(Status::StaleClientid)?;
-        // Before the slot: another user must neither move it nor see what it keeps.
-        if principal != creation.principal {
-            return Err(Status::ClidInuse);
+        let creations = owner.creations(creation.client, creation.principal)?;
+        if let Some(made) = creations.begin(creation.sequence, creation.principal)? {
+            return Ok(made);
         }
-        if creation.sequence == creations.sequence {
-            return creations.result.clone();
+        let (id, principal) = (creation.client, creation.principal);
+        let (made, replaced) = self.make_session(owner, name, creation, now, limits)?;
+        if let Ok(creations) = owner.creations(id, principal) {
+            creations.last = LastCreation::Made(principal, made.clone());
         }
-        if creation.sequence != creations.sequence.wrapping_add(1) {
-            return Err(Status::SeqMisordered);
+        registry.pending.remove(&id);
+        if let Some(replaced) = replaced {
+            files.extend(self.bury(&replaced));
         }
-        creations.sequence = creation.sequence;
-        let sequence = creation.sequence;
-        let id = creation.client;
-        let result = self.make_session(owner, name.clone(), creation, now, limits);
-        let result = match result {
-            Ok((result, replaced)) => {
-                registry.pending.remove(&id);
-                if let Some(replaced) = replaced {
-                    files.extend(self.bury(&replaced));
-                }
-                Ok(result)
-            }
-            Err(status) => Err(status),
-        };
-        if let Some((_, creations)) = registry
-            .owners
-            .get_mut(&name)
-            .and_then(|owner| owner.record(id))
-        {
-            *creations = Creations {
-                sequence,
-                result: result.clone(),
-            };
-        }
-        result
+        Ok(made)
     }
 
     /// Confirms the client, if need be, and makes the session. Returns the incarnation that the
@@ -339,14 +347,20 @@ impl Confirmed {
 }
 
 impl Owner {
-    /// The record of this number.
-    fn record(&mut self, id: ClientId) -> Option<(Principal, &mut Creations)> {
+    /// What the record of this number remembers of CREATE_SESSION. Only who made an unconfirmed
+    /// one may confirm it; that comes before the slot, which nobody else may move.
+    fn creations(&mut self, id: ClientId, caller: Principal) -> Result<&mut Creations, Status> {
         if let Some(pending) = self.pending.as_mut().filter(|pending| pending.id == id) {
-            return Some((pending.principal, &mut pending.creations));
+            if pending.principal != caller {
+                return Err(Status::ClidInuse);
+            }
+            return Ok(&mut pending.creations);
         }
-        let confirmed = self.confirmed.as_mut()?;
-        (confirmed.client.id == id)
-            .then_some((confirmed.client.principal, &mut confirmed.creations))
+        self.confirmed
+            .as_mut()
+            .filter(|confirmed| confirmed.client.id == id)
+            .map(|confirmed| &mut confirmed.creations)
+            .ok_or(Status::StaleClientid)
     }
 
     fn is_empty(&self) -> bool {
