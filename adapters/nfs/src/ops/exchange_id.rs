@@ -182,7 +182,7 @@ impl Operation for Args {
         };
         let server = &cx.server;
         let limits = server.settings().limits();
-        let exchanged = server.state.exchange_id(exchange, cx.now, &limits)?;
+        let exchanged = server.state.exchange_id(&exchange, cx.now, &limits)?;
         let confirmed = if exchanged.confirmed { CONFIRMED_R } else { 0 };
         let owner = Bytes::copy_from_slice(server.identity.owner.as_bytes());
         Ok(Ok {

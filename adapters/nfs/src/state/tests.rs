@@ -53,7 +53,10 @@ impl World {
             principal: ME,
             update: false,
         };
-        let exchanged = self.state.exchange_id(exchange, self.now, &LIMITS).unwrap();
+        let exchanged = self
+            .state
+            .exchange_id(&exchange, self.now, &LIMITS)
+            .unwrap();
         (exchanged.id, exchanged.sequence)
     }
 

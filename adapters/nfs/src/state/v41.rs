@@ -145,7 +145,7 @@ impl State {
     /// EXCHANGE_ID. The numbers are those of the RFC's list of cases.
     pub fn exchange_id(
         &self,
-        exchange: Exchange,
+        exchange: &Exchange,
         now: Instant,
         limits: &Limits,
     ) -> Result<Exchanged, Status> {
@@ -186,7 +186,7 @@ impl State {
         // 1, 4 and 5.
         registry.make_room(now, limits)?;
         let id = self.clients.next_id();
-        registry.await_confirmation(&exchange, id, now);
+        registry.await_confirmation(exchange, id, now);
         Ok(Exchanged {
             id,
             sequence: Creations::FIRST,
