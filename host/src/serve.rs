@@ -33,6 +33,9 @@ const MISCONFIGURED: u8 = 2;
 /// Exit code after a second signal, as shells report an interrupted program.
 const INTERRUPTED: i32 = 130;
 
+/// Longest wait for all adapters to stop, should one hang where no finer limit holds.
+const STOPPING: Duration = Duration::from_mins(1);
+
 /// How long open REST connections may last when the host stops.
 const REST_GRACE: Duration = Duration::from_secs(1);
 
@@ -156,7 +159,11 @@ async fn serve(config: Config) -> Result<(), ServeError> {
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     tracing::info!("stopping");
     tokio::select! {
-        () = app.adapters.stop() => {}
+        stopped = tokio::time::timeout(STOPPING, app.adapters.stop()) => {
+            if stopped.is_err() {
+                tracing::error!("not all adapters stopped within {} s", STOPPING.as_secs());
+            }
+        }
         () = signals.next() => {
             tracing::warn!("stopped at once by a second signal");
             drop(state);
@@ -313,6 +320,32 @@ impl Signals {
     async fn next_unless_seen(&mut self) {
         if !self.seen {
             self.next().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_busy_default_port_says_how_to_take_another() {
+        let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = taken.local_addr().unwrap();
+        for (is_default, hinted) in [(true, true), (false, false)] {
+            let error = bind(
+                "--api",
+                Listen {
+                    address,
+                    is_default,
+                },
+            )
+            .await
+            .unwrap_err();
+            let line = error.to_string();
+            assert!(line.contains(&address.to_string()), "{line}");
+            assert_eq!(line.contains("--api 127.0.0.1:0"), hinted, "{line}");
+            assert_eq!(error.code(), FAILED);
         }
     }
 }
