@@ -57,7 +57,8 @@ impl Loader {
     /// Loads what was found. Blocks on the disk and on a child process; give it a thread
     /// that may. Content that this process has loaded before is not loaded twice.
     pub fn load(&self, found: &Found) -> Result<Plugin, LoadError> {
-        found.manifest.as_ref().map_err(Clone::clone)?;
+        // The file may be another one by now, and its copy will be ours whoever's it is.
+        Plugin::manifest_of(&found.path)?;
         stage::stage(&found.path, &self.staging)?
             .check(&self.checker)?
             .load()
