@@ -66,11 +66,11 @@ impl Files {
         let before = shard.open(id)?.modes;
         let after = before.with(request.share);
         if let Some(file) = shard.files.get_mut(&request.key) {
-            file.tally.remove(before.share());
+            // The owner's own reservation counts too (RFC 8881 §9.7).
             if file.tally.conflicts(request.share) {
-                file.tally.add(before.share());
                 return Err(Status::ShareDenied);
             }
+            file.tally.remove(before.share());
             file.tally.add(after.share());
         }
         let open = shard.open_mut(id)?;

@@ -132,13 +132,13 @@ fn a_second_open_of_one_owner_widens_the_first() {
 }
 
 #[test]
-fn reservations_stand_against_others_and_not_against_their_owner() {
+fn reservations_stand_against_all_opens_their_owners_included() {
     let w = world();
     w.open(opener(1, 1), 1, 1, 2).unwrap();
     assert_eq!(w.open(opener(2, 1), 1, 2, 0), Err(Status::ShareDenied));
     assert_eq!(w.open(opener(2, 1), 1, 1, 1), Err(Status::ShareDenied));
     assert!(w.open(opener(2, 1), 1, 1, 0).is_ok());
-    assert!(w.open(opener(1, 1), 1, 3, 0).is_ok());
+    assert_eq!(w.open(opener(1, 1), 1, 3, 0), Err(Status::ShareDenied));
     assert!(w.files.denies(&key(1), OpenAccess::Write));
     assert!(!w.files.denies(&key(1), OpenAccess::Read));
     assert!(!w.files.denies(&key(2), OpenAccess::Write));
@@ -204,7 +204,7 @@ fn an_undone_open_leaves_no_trace_and_an_undone_widening_the_former_stateid() {
 fn a_downgrade_lets_others_in_and_closes_what_is_not_used() {
     let w = world();
     w.open(opener(1, 1), 1, 1, 0).unwrap();
-    let both = w.open(opener(1, 1), 1, 3, 3).unwrap();
+    let both = w.open(opener(1, 1), 1, 3, 2).unwrap();
     let to = Share::new(1, 0).unwrap();
     let (read, closed) = w.files.downgrade(V41, &both, &key(1), to).unwrap();
     drop(closed);
@@ -212,7 +212,7 @@ fn a_downgrade_lets_others_in_and_closes_what_is_not_used() {
     assert!(w.open(opener(2, 1), 1, 3, 0).is_ok());
     let write = w.files.io(V41, &read, &key(1), OpenAccess::Write);
     assert_eq!(write.map(|_| ()), Err(Status::Openmode));
-    let wider = Share::new(3, 3).unwrap();
+    let wider = Share::new(3, 2).unwrap();
     let again = w.files.downgrade(V41, &read, &key(1), wider);
     assert_eq!(again.map(|_| ()).unwrap_err(), Status::Inval);
 }
