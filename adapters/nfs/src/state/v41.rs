@@ -105,8 +105,8 @@ enum LastCreation {
     /// It was refused, and changed nothing: a retry is refused again for the same reason, and a
     /// client that asks for less under the same number may have it.
     Refused,
-    /// It made a session, at this user's wish.
-    Made(Principal, create_session::Ok),
+    /// It made a session.
+    Made(create_session::Ok),
 }
 
 impl Creations {
@@ -121,11 +121,7 @@ impl Creations {
     }
 
     /// Takes number `sequence`: the session to be made (`None`), or the one that was.
-    fn begin(
-        &mut self,
-        sequence: u32,
-        principal: Principal,
-    ) -> Result<Option<create_session::Ok>, Status> {
+    fn begin(&mut self, sequence: u32) -> Result<Option<create_session::Ok>, Status> {
         if sequence == self.sequence.wrapping_add(1) {
             self.sequence = sequence;
             self.last = LastCreation::Refused;
@@ -135,8 +131,7 @@ impl Creations {
             _ if sequence != self.sequence => Err(Status::SeqMisordered),
             LastCreation::None => Err(Status::SeqMisordered),
             LastCreation::Refused => Ok(None),
-            LastCreation::Made(maker, _) if *maker != principal => Err(Status::ClidInuse),
-            LastCreation::Made(_, made) => Ok(Some(made.clone())),
+            LastCreation::Made(made) => Ok(Some(made.clone())),
         }
     }
 }
@@ -222,13 +217,13 @@ impl State {
             .get_mut(&name)
             .ok_or(Status::StaleClientid)?;
         let creations = owner.creations(creation.client, creation.principal)?;
-        if let Some(made) = creations.begin(creation.sequence, creation.principal)? {
+        if let Some(made) = creations.begin(creation.sequence)? {
             return Ok(made);
         }
         let (id, principal) = (creation.client, creation.principal);
         let (made, replaced) = self.make_session(owner, name, creation, now, limits)?;
         if let Ok(creations) = owner.creations(id, principal) {
-            creations.last = LastCreation::Made(principal, made.clone());
+            creations.last = LastCreation::Made(made.clone());
         }
         registry.pending.remove(&id);
         if let Some(replaced) = replaced {
