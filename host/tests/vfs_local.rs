@@ -1,6 +1,9 @@
 //! The testkit's checks on directories: on a disk and in memory, with the privileges of root and
 //! as an ordinary user's server. They need root, because they act as several users.
 
+// Clippy exempts test functions from this; here their helpers are tests as well.
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 
 use dittofs_host::vfs::local::{self, Options};
@@ -31,11 +34,17 @@ fn unprivileged() -> Options {
 }
 
 mod disk {
-    dittofs_testkit::vfs_conformance!(|| super::fixture(super::on_disk(), &Default::default()));
+    dittofs_testkit::vfs_conformance!(|| super::fixture(
+        super::on_disk(),
+        &super::Options::default()
+    ));
 }
 
 mod tmpfs {
-    dittofs_testkit::vfs_conformance!(|| super::fixture(super::in_memory(), &Default::default()));
+    dittofs_testkit::vfs_conformance!(|| super::fixture(
+        super::in_memory(),
+        &super::Options::default()
+    ));
 }
 
 mod ordinary_user_on_disk {

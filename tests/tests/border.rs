@@ -1,5 +1,8 @@
 //! The testkit's checks on a file system as an adapter sees it: every call crosses the border.
 
+// Clippy exempts test functions from this; here their helpers are tests as well.
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 
 use dittofs_memfs::{MemoryFs, Options};

@@ -147,7 +147,7 @@ impl Service {
     /// Answers complete records in place, up to the first that is not ready at once.
     async fn next_pending(&mut self, open: &mut bool) -> Option<Compound> {
         while self.out.len() < BATCH {
-            let record = match self.records.next() {
+            let record = match self.records.take() {
                 Ok(Some(record)) => {
                     self.answered = true;
                     record
@@ -360,7 +360,7 @@ mod tests {
         };
         let (_server, address) = serve(settings).await;
         let mut slow = TcpStream::connect(address).await.unwrap();
-        let mark = (1000_u32 | 1 << 31).to_be_bytes();
+        let mark = 0x8000_1000_u32.to_be_bytes();
         for byte in mark.into_iter().chain(std::iter::repeat_n(0, 50)) {
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
             if slow.write_all(&[byte]).await.is_err() {

@@ -30,18 +30,14 @@ pub struct IdentityError(#[from] KvError);
 impl Identity {
     /// Reads the owner, or makes it, and counts this start.
     pub async fn load(kv: &Kv) -> Result<Self, IdentityError> {
-        let owner = match kv
-            .get(OWNER_KEY)
-            .await?
-            .and_then(|bytes| Uuid::from_slice(&bytes).ok())
-        {
-            Some(owner) => owner,
-            None => {
-                let owner = Uuid::new_v4();
-                kv.put(OWNER_KEY, Bytes::copy_from_slice(owner.as_bytes()))
-                    .await?;
-                owner
-            }
+        let known = kv.get(OWNER_KEY).await?;
+        let owner = if let Some(owner) = known.and_then(|bytes| Uuid::from_slice(&bytes).ok()) {
+            owner
+        } else {
+            let owner = Uuid::new_v4();
+            kv.put(OWNER_KEY, Bytes::copy_from_slice(owner.as_bytes()))
+                .await?;
+            owner
         };
         let last = kv
             .get(BOOT_KEY)

@@ -28,7 +28,10 @@ impl Backing {
 }
 
 fn fields(value: serde_json::Value) -> serde_json::Map<String, serde_json::Value> {
-    value.as_object().unwrap().clone()
+    let serde_json::Value::Object(fields) = value else {
+        panic!("{value} is no object")
+    };
+    fields
 }
 
 #[tokio::test]

@@ -69,10 +69,10 @@ fn run(checker: &Path, file: &Path) -> Result<Result<(), String>, String> {
     let complaint = complaint
         .and_then(|reader| reader.join().ok())
         .unwrap_or_default();
-    verdict(status, complaint)
+    verdict(status, &complaint)
 }
 
-fn verdict(status: ExitStatus, complaint: String) -> Result<Result<(), String>, String> {
+fn verdict(status: ExitStatus, complaint: &str) -> Result<Result<(), String>, String> {
     if let Some(signal) = status.signal() {
         return Err(format!(
             "crashes when it is loaded (signal {signal}); rebuild or replace it"

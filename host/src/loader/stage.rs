@@ -5,6 +5,7 @@
 //! by its SHA-256 and never changed has neither trouble.
 
 use std::collections::HashSet;
+use std::fmt::Write as _;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -97,11 +98,12 @@ fn copy_and_hash(from: &mut File, to: &Path) -> io::Result<String> {
     file.set_permissions(Permissions::from_mode(0o500))?;
     // A crash must not leave a short file under the name of the whole content.
     file.sync_all()?;
-    Ok(hasher
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    let mut name = String::new();
+    for byte in hasher.finalize() {
+        // Writing to a string does not fail.
+        let _ = write!(name, "{byte:02x}");
+    }
+    Ok(name)
 }
 
 /// A file that is gone when this is dropped, unless it was renamed.

@@ -44,7 +44,7 @@ impl Fake {
 }
 
 impl Target for Fake {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "fake"
     }
 
@@ -108,7 +108,10 @@ impl Case {
 }
 
 fn fields(value: Value) -> Fields {
-    value.as_object().unwrap().clone()
+    let Value::Object(fields) = value else {
+        panic!("{value} is no object")
+    };
+    fields
 }
 
 fn merge(value: Value) -> Change {

@@ -66,8 +66,11 @@ pub(crate) async fn start(
 /// The defaults of `plugin` but for `changes`.
 pub(crate) fn settings(plugin: &Plugin, changes: Value) -> Value {
     let mut settings = plugin.defaults().unwrap();
-    for (field, value) in changes.as_object().unwrap() {
-        settings[field] = value.clone();
+    let Value::Object(changes) = changes else {
+        panic!("{changes} is no object")
+    };
+    for (field, value) in changes {
+        settings[&field] = value;
     }
     settings
 }

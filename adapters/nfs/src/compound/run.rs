@@ -127,16 +127,15 @@ async fn run_ops(cx: &mut Cx, ops: Vec<Op>, before: u32) -> (Status, u32) {
         let number = op.result_number();
         let row = op.row();
         let start = cx.reply.position();
-        let status = match refusal(cx, &op) {
-            Some(status) => status,
-            None => {
-                cx.reply.write(&number);
-                cx.reply.write(&Status::Ok);
-                match op.run(cx).await {
-                    // Only what changes nothing may find out this late; the others were refused.
-                    Status::Ok if cx.reply.position() > cx.reply_limit => cx.too_big(),
-                    status => status,
-                }
+        let status = if let Some(status) = refusal(cx, &op) {
+            status
+        } else {
+            cx.reply.write(&number);
+            cx.reply.write(&Status::Ok);
+            match op.run(cx).await {
+                // Only what changes nothing may find out this late; the others were refused.
+                Status::Ok if cx.reply.position() > cx.reply_limit => cx.too_big(),
+                status => status,
             }
         };
         cx.server.metrics.operation(number, status);
@@ -184,9 +183,8 @@ impl Cx {
     pub fn too_big(&self) -> Status {
         match &self.mode {
             Mode::V40 => Status::Resource,
-            Mode::Lone => Status::RepTooBig,
             Mode::Session(session) if session.limited_by_cache => Status::RepTooBigToCache,
-            Mode::Session(_) => Status::RepTooBig,
+            Mode::Lone | Mode::Session(_) => Status::RepTooBig,
         }
     }
 }

@@ -194,7 +194,7 @@ impl Operation for Args {
             major_id: owner.clone(),
             scope: owner,
             implementation: AtMostOne(Some(Implementation {
-                domain: Bytes::from_static(b"dittofs.io"),
+                domain: Bytes::from_static(b"dittofs"),
                 name: Bytes::from_static(concat!("DittoFS ", env!("CARGO_PKG_VERSION")).as_bytes()),
                 seconds: 0,
                 nanoseconds: 0,

@@ -48,7 +48,7 @@ impl Records {
     }
 
     /// The next complete record.
-    pub fn next(&mut self) -> Result<Option<Bytes>, Oversized> {
+    pub fn take(&mut self) -> Result<Option<Bytes>, Oversized> {
         while let Some((len, last)) = self.fragment() {
             if self.partial.len() + len > self.max {
                 return Err(Oversized { max: self.max });
@@ -69,7 +69,7 @@ impl Records {
         Ok(None)
     }
 
-    /// Whether [`next`](Self::next) has something to say without further input.
+    /// Whether [`take`](Self::take) has something to say without further input.
     pub fn has_next(&self) -> bool {
         self.fragment().is_some_and(|(len, _)| {
             self.input.len() >= 4 + len || self.partial.len() + len > self.max
@@ -125,7 +125,7 @@ mod tests {
             let mut seen = Vec::new();
             for piece in [&stream[..cut], &stream[cut..]] {
                 feed(&mut records, piece);
-                while let Some(record) = records.next().unwrap() {
+                while let Some(record) = records.take().unwrap() {
                     seen.push(record);
                 }
             }
@@ -138,11 +138,11 @@ mod tests {
     fn an_oversized_record_is_refused_at_its_header() {
         let mut records = Records::new(10);
         feed(&mut records, &[0x80, 0, 0, 11]);
-        assert_eq!(records.next(), Err(Oversized { max: 10 }));
+        assert_eq!(records.take(), Err(Oversized { max: 10 }));
         let mut records = Records::new(10);
         feed(&mut records, &[0, 0, 0, 6, 1, 2, 3, 4, 5, 6, 0, 0, 0, 5]);
         assert_eq!(
-            records.next(),
+            records.take(),
             Err(Oversized { max: 10 }),
             "fragments count together"
         );
