@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn bytes_cut_off_do_not_come_back() {
         let mut data = data(1 << 20);
-        data.write(0, &[7; 100_000]).unwrap();
+        data.write(0, &vec![7; 100_000]).unwrap();
         data.set_size(70_000).unwrap();
         data.set_size(80_000).unwrap();
         let (bytes, eof) = read(&data, 69_999, 20_000);
