@@ -11,6 +11,7 @@ const UNSAFE_ROOMS: &[&str] = &[
     "host/src/vfs/local/sys",
     "tests/src/network.rs",
     "tests/adapters/crasher/",
+    "benches/src/allocations.rs",
 ];
 
 /// The only place that names the ABI library.

@@ -1,0 +1,135 @@
+//! What one COMPOUND costs from its decoding to its encoded reply, without socket and border.
+//!
+//! `sequence_validation` is a lone SEQUENCE; `compound_dispatch` adds PUTFH and GETATTR, and has
+//! the same without a session in 4.0. Allocations per operation are printed first.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use criterion::{Criterion, criterion_group, criterion_main};
+use dittofs_benches::allocations::{self, Counting};
+use dittofs_benches::{Rig, Template};
+use dittofs_nfs::metrics::Metrics;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn sequence_validation(c: &mut Criterion) {
+    let rig = Rig::new(Metrics::default());
+    let template = Template::sequence(rig.session("bench"));
+    measure(
+        c,
+        "sequence_validation",
+        Load {
+            rig,
+            template,
+            number: 0,
+        },
+    );
+}
+
+fn compound_dispatch(c: &mut Criterion) {
+    let rig = Rig::new(Metrics::default());
+    let root = rig.root();
+    let template = Template::getattr40(&root);
+    measure(
+        c,
+        "compound_dispatch/v40",
+        Load {
+            rig: rig.clone(),
+            template,
+            number: 0,
+        },
+    );
+    let template = Template::getattr41(rig.session("bench"), &root);
+    measure(
+        c,
+        "compound_dispatch/v41",
+        Load {
+            rig: rig.clone(),
+            template,
+            number: 0,
+        },
+    );
+    two_threads(c, &rig, &root);
+}
+
+/// Requests that are made ready ahead of the clock.
+const BATCH: u64 = 1000;
+
+/// One client's requests, numbered as they are sent.
+struct Load {
+    rig: Rig,
+    template: Template,
+    number: u32,
+}
+
+impl Load {
+    fn batch(&mut self, count: u64) -> Vec<Bytes> {
+        (0..count)
+            .map(|_| {
+                self.number += 1;
+                self.template.numbered(self.number)
+            })
+            .collect()
+    }
+
+    /// Serves `count` requests; the time that took, without making them ready.
+    fn run(&mut self, mut count: u64) -> Duration {
+        let mut spent = Duration::ZERO;
+        while count > 0 {
+            let requests = self.batch(count.min(BATCH));
+            count -= requests.len() as u64;
+            let start = Instant::now();
+            for request in requests {
+                std::hint::black_box(self.rig.serve(request));
+            }
+            spent += start.elapsed();
+        }
+        spent
+    }
+}
+
+fn measure(c: &mut Criterion, name: &str, mut load: Load) {
+    load.run(BATCH);
+    let requests = load.batch(BATCH);
+    let before = allocations::count();
+    for request in requests {
+        std::hint::black_box(load.rig.serve(request));
+    }
+    let allocated = (allocations::count() - before) as f64 / BATCH as f64;
+    println!("{name}: {allocated:.2} allocations per COMPOUND");
+    c.bench_function(name, |b| b.iter_custom(|count| load.run(count)));
+}
+
+/// Two clients on two threads, each with `count` requests: half the time per request of one
+/// thread means that they share nothing.
+fn two_threads(c: &mut Criterion, rig: &Rig, root: &Bytes) {
+    let mut loads = ["left", "right"].map(|owner| {
+        let rig = rig.reconnected();
+        let template = Template::getattr41(rig.session(owner), root);
+        Load {
+            rig,
+            template,
+            number: 0,
+        }
+    });
+    c.bench_function("compound_dispatch/v41_two_threads", |b| {
+        b.iter_custom(|count| {
+            let longest = std::thread::scope(|scope| {
+                let threads = loads
+                    .each_mut()
+                    .map(|load| scope.spawn(move || load.run(count)));
+                threads
+                    .map(|thread| thread.join().unwrap_or_default())
+                    .into_iter()
+                    .max()
+            });
+            // Twice `count` requests were served.
+            longest.unwrap_or_default() / 2
+        });
+    });
+}
+
+criterion_group!(benches, sequence_validation, compound_dispatch);
+criterion_main!(benches);
