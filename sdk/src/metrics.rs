@@ -137,6 +137,11 @@ macro_rules! family {
                 $handle(self.0.as_ref().and_then(|family| family.cell(values)))
             }
 
+            /// Whether nobody is interested: the host has no metrics.
+            pub fn is_inert(&self) -> bool {
+                self.0.is_none()
+            }
+
             /// Forgets the series of one label set; handles that are left record nowhere.
             pub fn remove(&self, values: &[&str]) {
                 if let Some(family) = &self.0 {

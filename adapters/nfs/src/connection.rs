@@ -69,7 +69,9 @@ pub async fn serve(server: Arc<Server>, mut stream: TcpStream, connection: Conne
             };
             in_flight += 1;
             let done = done.clone();
+            let under_way = UnderWay::new(&service.server);
             tokio::spawn(async move {
+                let _under_way = under_way;
                 // The connection may be gone; the work is done all the same.
                 let _ = done.send(compound.await).await;
             });
@@ -234,6 +236,22 @@ impl Service {
     }
 }
 
+/// Counts a COMPOUND that was not answered at once, also when it panics.
+struct UnderWay(Arc<Server>);
+
+impl UnderWay {
+    fn new(server: &Arc<Server>) -> Self {
+        server.metrics.in_flight.add(1);
+        Self(Arc::clone(server))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.metrics.in_flight.add(-1);
+    }
+}
+
 impl Connection {
     /// A connection with a number of its own.
     pub fn new(peer: SocketAddr, local: SocketAddr) -> Self {
@@ -268,6 +286,7 @@ mod tests {
             Exports::new(&shares),
             identity,
             Metrics::default(),
+            crate::state::Meter::default(),
         );
         let server = Arc::new(server);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

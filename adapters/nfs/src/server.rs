@@ -15,7 +15,7 @@ use crate::exports::Exports;
 use crate::identity::Identity;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
-use crate::state::State;
+use crate::state::{Meter, State};
 
 /// How often expired leases are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -38,8 +38,14 @@ pub struct Server {
 
 impl Server {
     /// A server that accepts nothing yet.
-    pub fn new(settings: Settings, exports: Exports, identity: Identity, metrics: Metrics) -> Self {
-        let state = State::new(identity.boot, Instant::now());
+    pub fn new(
+        settings: Settings,
+        exports: Exports,
+        identity: Identity,
+        metrics: Metrics,
+        meter: Meter,
+    ) -> Self {
+        let state = State::new(identity.boot, Instant::now(), meter);
         Self {
             identity,
             state,
@@ -138,22 +144,25 @@ impl Server {
         server.metrics.accepted.inc();
         server.metrics.connections.add(1);
         tokio::spawn(async move {
-            let guard = Open(Arc::clone(&server));
-            connection::serve(server, stream, Connection::new(peer, local)).await;
+            let connection = Connection::new(peer, local);
+            let guard = Open(Arc::clone(&server), connection.id);
+            connection::serve(server, stream, connection).await;
             drop(guard);
         });
     }
 
-    /// Lets leases expire until the server drains.
+    /// Lets leases expire, and reports on the state, until the server drains.
     pub async fn sweep(self: Arc<Self>) {
         loop {
             tokio::select! {
                 () = self.draining() => return,
                 () = tokio::time::sleep(SWEEP) => {}
             }
-            let lease = self.settings().lease();
+            let settings = self.settings();
+            let lease = settings.lease();
             // Files are closed here, after all locks of the state are released.
             drop(self.state.expire(Instant::now(), lease));
+            self.state.publish(settings.metrics_max_sessions as usize);
         }
     }
 
@@ -172,7 +181,7 @@ impl Server {
 }
 
 /// Counts a connection for as long as it lives, also when its task panics.
-struct Open(Arc<Server>);
+struct Open(Arc<Server>, u64);
 
 impl Drop for Open {
     fn drop(&mut self) {
@@ -181,6 +190,7 @@ impl Drop for Open {
             .send_modify(|count| *count = count.saturating_sub(1));
         self.0.metrics.connections.add(-1);
         self.0.metrics.closed.inc();
+        self.0.state.disconnected(self.1);
     }
 }
 

@@ -20,11 +20,11 @@ pub struct Settings {
     pub listen: SocketAddr,
 
     /// Lowest minor version that is served: 0 for NFSv4.0, 1 for NFSv4.1.
-    #[schemars(range(min = 0, max = 1), extend("x-group" = "Version Negotiation", "x-applies" = "live"))]
+    #[schemars(range(min = 0, max = 2), extend("x-group" = "Version Negotiation", "x-applies" = "live"))]
     pub v4_min_minor_version: u32,
 
     /// Highest minor version that is served.
-    #[schemars(range(min = 0, max = 1), extend("x-group" = "Version Negotiation", "x-applies" = "live"))]
+    #[schemars(range(min = 0, max = 2), extend("x-group" = "Version Negotiation", "x-applies" = "live"))]
     pub v4_max_minor_version: u32,
 
     /// How long a client may be silent before its state may be taken away.
@@ -63,6 +63,11 @@ pub struct Settings {
     #[schemars(range(min = 1, max = 1024), extend("x-group" = "NFSv4.1 Configuration", "x-applies" = "live"))]
     pub v4_max_sessions_per_client: u32,
 
+    /// Most connections of one session; 0 for no limit but `max_connections`. Beyond, the one that
+    /// joined first is no longer one of the session's.
+    #[schemars(range(min = 0, max = 1024), extend("x-group" = "NFSv4.1 Configuration", "x-applies" = "live"))]
+    pub v4_max_connections_per_session: u32,
+
     /// Most opens of one client.
     #[schemars(range(min = 1, max = 10_000_000), extend("x-group" = "Connection Limits", "x-applies" = "live"))]
     pub max_opens_per_client: u32,
@@ -70,6 +75,11 @@ pub struct Settings {
     /// Most byte-range locks of one client.
     #[schemars(range(min = 1, max = 10_000_000), extend("x-group" = "Connection Limits", "x-applies" = "live"))]
     pub max_locks_per_client: u32,
+
+    /// Up to this many sessions, `dittofs_nfs_slots_in_use` has a series for each; above, there is
+    /// only their sum, as the session `all`.
+    #[schemars(range(min = 0, max = 10_000), extend("x-group" = "Metrics", "x-applies" = "live"))]
+    pub metrics_max_sessions: u32,
 
     /// Operations that are refused, by their names in the RFC, such as `LOCK`.
     #[schemars(extend("x-group" = "Operations", "x-applies" = "live"))]
@@ -91,8 +101,10 @@ impl Default for Settings {
             max_write_size: 1 << 20,
             v4_max_session_slots: 64,
             v4_max_sessions_per_client: 16,
+            v4_max_connections_per_session: 16,
             max_opens_per_client: 100_000,
             max_locks_per_client: 100_000,
+            metrics_max_sessions: 100,
             blocked_operations: Vec::new(),
         }
     }
@@ -102,6 +114,18 @@ impl Settings {
     /// What a schema can't say.
     pub fn check(&self) -> Result<(), Vec<FieldError>> {
         let mut errors = Vec::new();
+        let built = Minor::HIGHEST as u32;
+        for (field, minor) in [
+            ("v4_min_minor_version", self.v4_min_minor_version),
+            ("v4_max_minor_version", self.v4_max_minor_version),
+        ] {
+            if minor > built {
+                let message = format!(
+                    "must be at most {built}: NFSv4.{minor} is not built into this version"
+                );
+                errors.push(FieldError::new(field, message));
+            }
+        }
         if self.v4_min_minor_version > self.v4_max_minor_version {
             errors.push(FieldError::new(
                 "v4_min_minor_version",
@@ -164,6 +188,16 @@ impl Settings {
             lease: self.lease(),
             clients: self.max_clients as usize,
             sessions_per_client: self.v4_max_sessions_per_client as usize,
+            connections_per_session: self.connections_per_session(),
+            metered_sessions: self.metrics_max_sessions as usize,
+        }
+    }
+
+    /// Connections that one session may have.
+    pub fn connections_per_session(&self) -> usize {
+        match self.v4_max_connections_per_session {
+            0 => usize::MAX,
+            most => most as usize,
         }
     }
 

@@ -22,6 +22,9 @@ macro_rules! statuses {
                 }
             }
 
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
             /// The status of this number, if it is one.
             pub fn from_number(number: u32) -> Option<Self> {
                 match number {
@@ -138,6 +141,22 @@ statuses! {
     "REJECT_DELEG" RejectDeleg 10085;
     "RETURNCONFLICT" Returnconflict 10086;
     "DELEG_REVOKED" DelegRevoked 10087;
+}
+
+/// From here on the numbers of NFSv4's own statuses run, those before are errno's.
+const NFS4: u32 = 10_000;
+/// More than the highest of the other numbers.
+const ERRNO: u32 = 71;
+
+impl Status {
+    /// How many values [`index`](Self::index) may have.
+    pub const COUNT: usize = 160;
+
+    /// A number of its own below [`COUNT`](Self::COUNT), for tables.
+    pub fn index(self) -> usize {
+        let number = self as u32;
+        number.checked_sub(NFS4).map_or(number, |own| ERRNO + own) as usize
+    }
 }
 
 impl Encode for Status {

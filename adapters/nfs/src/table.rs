@@ -61,6 +61,8 @@ impl Flags {
     }
 }
 
+/// Number of the first row.
+pub const FIRST: u32 = 3;
 /// OP_ILLEGAL: what the result of an unknown operation is called.
 pub const OP_ILLEGAL: u32 = 10044;
 
@@ -206,9 +208,9 @@ ops! {
     58 RECLAIM_COMPLETE     ReclaimComplete     reclaim_complete     From41 [MODIFIES];
 }
 
-/// The row of operation `number`. Rows stand in the order of their numbers, from 3.
+/// The row of operation `number`. Rows stand in the order of their numbers, from [`FIRST`].
 pub fn row(number: u32) -> Option<&'static Row> {
-    let row = ROWS.get((number as usize).checked_sub(3)?)?;
+    let row = ROWS.get(number.checked_sub(FIRST)? as usize)?;
     (row.number == number).then_some(row)
 }
 

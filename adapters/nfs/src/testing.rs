@@ -70,6 +70,7 @@ impl Harness {
             Exports::new(&shares),
             Identity::new(Uuid::from_u128(42), 1),
             Metrics::default(),
+            crate::state::Meter::default(),
         );
         Self {
             server: Arc::new(server),

@@ -1,6 +1,8 @@
 //! Basic data types shared by operations.
 //! <https://www.rfc-editor.org/rfc/rfc8881#section-3>
 
+use std::fmt;
+
 use bytes::Bytes;
 use dittofs_sdk::vfs::DirChange;
 
@@ -41,6 +43,12 @@ opaque_type!(
     /// sessionid4
     SessionId, 16
 );
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
 
 /// clientid4
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::exports::{Object, ShareObject};
+use crate::metrics::Stopwatch;
 use crate::rpc::Call;
 use crate::server::Server;
 use crate::state::{Client, InSession};
@@ -77,6 +78,8 @@ pub struct Cx {
     pub reply: Writer,
     /// How many bytes the whole COMPOUND result may have.
     pub reply_limit: usize,
+    /// Measures the operations.
+    pub stopwatch: Stopwatch,
     /// Whether the operation that runs is the last of its COMPOUND.
     pub is_last: bool,
 }
@@ -136,6 +139,12 @@ impl Cx {
     pub fn set_current(&mut self, object: Object) {
         self.current = Some(object);
         self.current_stateid = None;
+    }
+
+    /// Records the result of the operation of this number.
+    pub fn record(&mut self, number: u32, status: Status) {
+        let operations = &self.server.metrics.operations;
+        operations.ended(&mut self.stopwatch, number, status);
     }
 
     /// Bytes that results may still take.

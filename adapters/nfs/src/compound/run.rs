@@ -7,6 +7,8 @@ use std::time::Instant;
 use dittofs_sdk::vfs::Buffer;
 
 use super::{Cx, Mode, Plan, Request};
+use crate::metrics::Outcome;
+use crate::ops::sequence;
 use crate::rpc::Call;
 use crate::server::Server;
 use crate::state::Begun;
@@ -21,11 +23,13 @@ pub async fn serve(server: Arc<Server>, call: Call, request: Request, reply: Buf
     let now = Instant::now();
     let Some(minor) = Minor::from_number(request.minor).filter(|minor| settings.accepts(*minor))
     else {
+        server.metrics.minor_refused.inc();
         return finish_without_results(reply, &request, Status::MinorVersMismatch);
     };
     let start = reply.len();
     let tag = request.tag.clone();
     let mut cx = Cx {
+        stopwatch: server.metrics.operations.stopwatch(now),
         server,
         call,
         mode: Mode::V40,
@@ -51,6 +55,9 @@ pub async fn serve(server: Arc<Server>, call: Call, request: Request, reply: Buf
             }
         }
         Plan::Lone(op) => {
+            if op.row().is_some_and(|row| row.number == sequence::NUMBER) {
+                cx.server.metrics.sequence.ended(Outcome::BadXdr);
+            }
             cx.mode = Mode::Lone;
             cx.reply_limit = settings.reply_limit();
             let (status, count) = run_ops(&mut cx, vec![op], 0).await;
@@ -72,18 +79,20 @@ async fn sequenced(
     mut cx: Cx,
     results: Results,
     announced: usize,
-    args: crate::ops::sequence::Args,
+    args: sequence::Args,
     ops: Vec<Op>,
     start: usize,
 ) -> Buffer {
-    let begun = crate::ops::sequence::begin(&cx, announced, start, &args);
+    let begun = sequence::begin(&cx, announced, start, &args);
     let (slot, ok) = match begun {
         Err(status) => {
+            cx.server.metrics.sequence.ended(status.into());
             refuse(&mut cx, &Op::Sequence(args), status);
             results.finish(&mut cx, status, 1);
             return cx.reply.into_buffer();
         }
         Ok(Begun::Replay(bytes)) => {
+            cx.server.metrics.sequence.ended(Outcome::ReplayHit);
             cx.reply.truncate(start);
             cx.reply.raw(&bytes);
             return cx.reply.into_buffer();
@@ -91,6 +100,7 @@ async fn sequenced(
         // SEQUENCE itself succeeds; the operation after it carries the news
         // (RFC 8881 §2.10.6.1.3).
         Ok(Begun::Uncached(ok)) => {
+            cx.server.metrics.sequence.ended(Outcome::RetryUncached);
             succeed(&mut cx, &Op::Sequence(args), &ok);
             let (status, count) = match ops.first() {
                 Some(next) => {
@@ -104,6 +114,7 @@ async fn sequenced(
             return cx.reply.into_buffer();
         }
         Ok(Begun::New(slot, session, ok)) => {
+            cx.server.metrics.sequence.began();
             cx.reply_limit = start.saturating_add(session.reply_limit);
             cx.mode = Mode::Session(session);
             (slot, ok)
@@ -138,7 +149,7 @@ async fn run_ops(cx: &mut Cx, ops: Vec<Op>, before: u32) -> (Status, u32) {
                 status => status,
             }
         };
-        cx.server.metrics.operation(number, status);
+        cx.record(number, status);
         if status != Status::Ok {
             // A failed operation has encoded its own result, unless it was refused here.
             if cx.reply.position() == start || cx.reply.position() > cx.reply_limit {
@@ -191,6 +202,7 @@ impl Cx {
 
 fn refuse(cx: &mut Cx, op: &Op, status: Status) {
     encode_refusal(cx, op.row(), status);
+    cx.record(op.result_number(), status);
 }
 
 fn encode_refusal(cx: &mut Cx, row: Option<&Row>, status: Status) {
@@ -201,10 +213,11 @@ fn encode_refusal(cx: &mut Cx, row: Option<&Row>, status: Status) {
     }
 }
 
-fn succeed(cx: &mut Cx, op: &Op, body: &crate::ops::sequence::Ok) {
+fn succeed(cx: &mut Cx, op: &Op, body: &sequence::Ok) {
     cx.reply.write(&op.result_number());
     cx.reply.write(&Status::Ok);
     cx.reply.write(body);
+    cx.record(op.result_number(), Status::Ok);
 }
 
 /// The frame of COMPOUND4res around the results: status, tag, count.

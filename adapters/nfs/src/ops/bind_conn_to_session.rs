@@ -67,7 +67,8 @@ impl Operation for Args {
             Wanted::Fore | Wanted::ForeOrBoth => {}
             Wanted::Back | Wanted::BackOrBoth => return Err(Status::Inval),
         }
-        session.associate(cx.call.connection.id);
+        let most = cx.server.settings().connections_per_session();
+        session.associate(cx.call.connection.id, most);
         Ok(Ok {
             session: self.session,
             direction: Granted::Fore,

@@ -27,7 +27,7 @@ impl Operation for Args {
         // Its own session lives on in this request until the reply is out.
         cx.server
             .state
-            .destroy_session(self.session, cx.call.connection.id)
+            .destroy_session(self.session, cx.call.connection.id, cx.now)
     }
 }
 

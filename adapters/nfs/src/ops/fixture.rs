@@ -64,6 +64,7 @@ impl Fixture {
             Exports::new(&shares),
             Identity::new(Uuid::nil(), 1),
             Metrics::default(),
+            crate::state::Meter::default(),
         );
         Self {
             server: Arc::new(server),
@@ -94,6 +95,7 @@ impl Fixture {
             saved_stateid: None,
             reply: Writer::default(),
             reply_limit: 1 << 16,
+            stopwatch: self.server.metrics.operations.stopwatch(Instant::now()),
             is_last: false,
         }
     }

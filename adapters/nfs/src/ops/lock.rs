@@ -5,7 +5,7 @@
 use super::io;
 use super::open::OwnerArg;
 use super::owner40::{self, Answer, Entered, Refused, Running};
-use crate::compound::{Cx, Operation};
+use crate::compound::{Cx, OpError, Operation};
 use crate::exports::FileKey;
 use crate::state::files::{Conflict, LockError, LockKind, LockRequest, Owner, Range, Role, Turn};
 use crate::status::Status;
@@ -77,6 +77,8 @@ impl Operation for Args {
             Entered::Replay(cached) => owner40::replay(cached),
             Entered::Run(running) => {
                 let result = self.lock(cx, &stateid).await;
+                let status = result.as_ref().map_or_else(OpError::status, |_| Status::Ok);
+                cx.server.metrics.locks.asked(status);
                 if let Ok(stateid) = &result {
                     cx.current_stateid = Some(*stateid);
                 }

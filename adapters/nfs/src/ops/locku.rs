@@ -51,6 +51,7 @@ impl Args {
         let limit = cx.server.settings().max_locks_per_client as usize;
         let files = &cx.server.state.files;
         let stateid = files.unlock(io::caller(cx), stateid, &key, range, limit)?;
+        cx.server.metrics.locks.released.inc();
         cx.current_stateid = Some(stateid);
         Ok(stateid)
     }

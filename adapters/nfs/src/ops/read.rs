@@ -56,6 +56,7 @@ impl Operation for Args {
         cx.reply.patch_u32(head, u32::from(eof));
         cx.reply.patch_u32(start - 4, length as u32);
         cx.reply.pad(length);
+        cx.server.metrics.bytes_read.add(length as u64);
         Ok(())
     }
 }

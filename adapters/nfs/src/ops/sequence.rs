@@ -51,6 +51,7 @@ xdr_struct! {
 /// Decides about a request with `announced` operations before any of them runs. Its reply begins at
 /// `start`.
 pub fn begin(cx: &Cx, announced: usize, start: usize, args: &Args) -> Result<Begun, Status> {
+    let settings = cx.server.settings();
     let info = RequestInfo {
         size: cx.call.size,
         announced,
@@ -58,8 +59,9 @@ pub fn begin(cx: &Cx, announced: usize, start: usize, args: &Args) -> Result<Beg
         digest: cx.call.digest,
         principal: Principal::from(&cx.call.auth),
         connection: cx.call.connection.id,
+        connections: settings.connections_per_session(),
     };
-    let wanted = cx.server.settings().v4_max_session_slots;
+    let wanted = settings.v4_max_session_slots;
     cx.server
         .state
         .session(args.session)?

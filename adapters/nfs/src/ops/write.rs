@@ -78,6 +78,7 @@ impl Operation for Args {
             });
         }
         let written = file.write(self.offset, data, self.stable.into()).await?;
+        cx.server.metrics.bytes_written.add(written.count.into());
         Ok(Ok {
             count: written.count,
             committed: written.stability.into(),

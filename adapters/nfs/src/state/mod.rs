@@ -9,6 +9,7 @@ pub mod v40;
 pub mod v41;
 
 mod client;
+mod meter;
 mod shards;
 mod slot;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use crate::types::SessionId;
 pub use client::{Client, Principal};
 pub use clients::Clients;
 pub use files::Files;
+pub use meter::{End, Meter, SlotSeries, Unbound};
 pub use session::{Begun, InSession, RequestInfo, Session, SlotGuard};
 
 use shards::Shards;
@@ -36,6 +38,7 @@ pub struct State {
     /// Opens and locks.
     pub files: Files,
     sessions: Shards<SessionId, Arc<Session>>,
+    meter: Arc<Meter>,
 }
 
 /// What clients may have; from the settings.
@@ -47,15 +50,20 @@ pub struct Limits {
     pub clients: usize,
     /// Sessions of one client.
     pub sessions_per_client: usize,
+    /// Connections of one session.
+    pub connections_per_session: usize,
+    /// Sessions that are reported one by one.
+    pub metered_sessions: usize,
 }
 
 impl State {
     /// No state, in the server's start number `boot`.
-    pub fn new(boot: u32, now: Instant) -> Self {
+    pub fn new(boot: u32, now: Instant, meter: Meter) -> Self {
         Self {
             clients: Clients::new(boot, now),
             files: Files::new(boot),
             sessions: Shards::new(),
+            meter: Arc::new(meter),
         }
     }
 
@@ -81,10 +89,56 @@ impl State {
         v41.expire(now, lease);
         for client in self.silent(now, lease) {
             if !client.is_v40() {
+                self.end_sessions(&client, End::Expired, now);
                 files.extend(self.forget_v41(&mut v41, &client));
             }
         }
         files
+    }
+
+    /// A connection was closed: it is part of no session any more.
+    pub fn disconnected(&self, connection: u64) {
+        for session in self.sessions.values() {
+            session.dissociate(connection);
+        }
+    }
+
+    /// Reports what is not reported where it happens. `sessions` is how many sessions at most are
+    /// reported one by one.
+    pub fn publish(&self, sessions: usize) {
+        self.meter.slots.publish(&self.sessions.values(), sessions);
+        self.meter.locks.set(self.files.ranges() as i64);
+    }
+
+    fn session_began(&self, session: Session, limits: &Limits) {
+        let id = session.id;
+        self.sessions.insert(id, Arc::new(session));
+        self.meter.created.inc();
+        self.meter.active.add(1);
+        if self.sessions.len() <= limits.metered_sessions {
+            self.meter.slots.began(id);
+        }
+    }
+
+    /// Requests that still run in it end as if nothing had happened.
+    fn session_ended(&self, id: SessionId, end: End, now: Instant) {
+        let Some(session) = self.sessions.remove(&id) else {
+            return;
+        };
+        session.leave_all();
+        self.meter.slots.ended(id);
+        self.meter.active.add(-1);
+        if let Some(counter) = self.meter.destroyed.get(end as usize) {
+            counter.inc();
+        }
+        let lifetime = now.saturating_duration_since(session.created);
+        self.meter.lifetime.observe(lifetime.as_secs_f64());
+    }
+
+    fn end_sessions(&self, client: &Client, end: End, now: Instant) {
+        for id in std::mem::take(&mut *client.sessions.lock()) {
+            self.session_ended(id, end, now);
+        }
     }
 
     /// Clients that have been silent for longer than a lease. One that waits for a slow reply is
@@ -104,12 +158,9 @@ impl State {
         })
     }
 
-    /// Takes away all that a client has. Its record is gone already, or goes now.
+    /// Takes away all that a client without sessions has. Its record is gone already, or goes now.
     fn bury(&self, client: &Arc<Client>) -> Vec<Arc<dyn File>> {
         self.clients.remove(client.id);
-        for id in std::mem::take(&mut *client.sessions.lock()) {
-            self.sessions.remove(&id);
-        }
         self.clients.forgotten.lock().push(Arc::clone(client));
         self.files.release_client(client.id)
     }

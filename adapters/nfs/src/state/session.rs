@@ -7,20 +7,18 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
 
 use super::client::{Client, Principal};
+use super::meter::{Meter, Unbound};
 use super::slot::{Kept, Slot, Turn};
 use crate::ops::sequence;
 use crate::status::Status;
 use crate::types::SessionId;
 use crate::xdr::Writer;
-
-/// Connections that a session remembers. Forgetting one costs its client a SEQUENCE before
-/// DESTROY_SESSION.
-const CONNECTIONS: usize = 256;
 
 /// Size of an accepted reply's RPC header. The channel's limits include it (RFC 8881 §18.36.3),
 /// results are counted without.
@@ -70,6 +68,10 @@ pub struct Session {
     backchannel: Mutex<Backchannel>,
     slots: Box<[Mutex<Place>]>,
     connections: Mutex<VecDeque<u64>>,
+    pub(super) created: Instant,
+    /// Requests that are being executed.
+    in_use: AtomicI64,
+    meter: Arc<Meter>,
 }
 
 /// A slot, and the connection that used it last.
@@ -94,6 +96,8 @@ pub struct RequestInfo {
     pub principal: Principal,
     /// Number of the connection.
     pub connection: u64,
+    /// Connections that the session may have.
+    pub connections: usize,
 }
 
 /// What SEQUENCE found.
@@ -153,7 +157,8 @@ impl Session {
         client: Arc<Client>,
         fore: Fore,
         backchannel: Backchannel,
-        connection: u64,
+        created: Instant,
+        meter: Arc<Meter>,
     ) -> Self {
         Self {
             id,
@@ -161,7 +166,10 @@ impl Session {
             fore,
             backchannel: Mutex::new(backchannel),
             slots: (0..fore.slots.max(1)).map(|_| Mutex::default()).collect(),
-            connections: Mutex::new(VecDeque::from([connection])),
+            connections: Mutex::default(),
+            created,
+            in_use: AtomicI64::new(0),
+            meter,
         }
     }
 
@@ -191,10 +199,15 @@ impl Session {
         }
         let turn = {
             let mut place = place.lock();
+            let held = place.slot.kept_bytes();
             let turn = place.slot.begin(args.sequence, info.request_digest())?;
+            if turn == Turn::Execute {
+                self.in_use.fetch_add(1, Ordering::Relaxed);
+                self.forgot(held);
+            }
             if place.connection != info.connection {
                 place.connection = info.connection;
-                self.associate(info.connection);
+                self.associate(info.connection, info.connections);
             }
             turn
         };
@@ -250,16 +263,34 @@ impl Session {
         }
     }
 
-    /// Makes a connection one of the session's fore channel.
-    pub fn associate(&self, connection: u64) {
+    /// Makes a connection one of the session's fore channel, of which there may be `most`. Beyond,
+    /// the oldest is forgotten, which costs its client a SEQUENCE before DESTROY_SESSION.
+    pub fn associate(&self, connection: u64, most: usize) {
         let mut connections = self.connections.lock();
         if connections.contains(&connection) {
             return;
         }
-        if connections.len() >= CONNECTIONS {
+        while connections.len() >= most.max(1) {
             connections.pop_front();
+            self.meter.unbound(Unbound::Limit, 1);
         }
         connections.push_back(connection);
+        self.meter.bound();
+    }
+
+    /// Takes a connection out of the session.
+    pub(super) fn dissociate(&self, connection: u64) {
+        let mut connections = self.connections.lock();
+        if let Some(at) = connections.iter().position(|other| *other == connection) {
+            connections.remove(at);
+            self.meter.unbound(Unbound::Closed, 1);
+        }
+    }
+
+    /// Takes all connections out of the session, which has ended.
+    pub(super) fn leave_all(&self) {
+        let left = std::mem::take(&mut *self.connections.lock()).len();
+        self.meter.unbound(Unbound::SessionEnded, left);
     }
 
     /// Whether a connection is one of the session's.
@@ -279,7 +310,31 @@ impl Session {
 
     /// Whether any request is being executed.
     pub(super) fn is_busy(&self) -> bool {
-        self.slots.iter().any(|place| place.lock().slot.is_busy())
+        self.in_use() != 0
+    }
+
+    /// Number of slots that execute a request.
+    pub(super) fn in_use(&self) -> i64 {
+        self.in_use.load(Ordering::Relaxed)
+    }
+
+    fn forgot(&self, bytes: usize) {
+        if bytes != 0 {
+            self.meter.replay_bytes.add(-(bytes as i64));
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let kept = self
+            .slots
+            .iter_mut()
+            .map(|place| place.get_mut().slot.kept_bytes());
+        let kept = kept.sum();
+        self.forgot(kept);
+        // Those that joined while it ended.
+        self.leave_all();
     }
 }
 
@@ -318,9 +373,14 @@ impl SlotGuard {
 
     fn end(&mut self, kept: Kept) {
         self.finished = true;
-        if let Some(place) = self.session.slots.get(self.ok.slot as usize) {
+        let session = &self.session;
+        if let Kept::Whole(reply) = &kept {
+            session.meter.replay_bytes.add(reply.len() as i64);
+        }
+        if let Some(place) = session.slots.get(self.ok.slot as usize) {
             place.lock().slot.finish(kept);
         }
+        session.in_use.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

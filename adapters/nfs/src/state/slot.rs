@@ -91,9 +91,15 @@ impl Slot {
         }
     }
 
-    /// Whether a request is being executed.
-    pub(super) fn is_busy(&self) -> bool {
-        matches!(self, Self::Busy { .. })
+    /// Size of the reply that is kept, in bytes.
+    pub(super) fn kept_bytes(&self) -> usize {
+        match self {
+            Self::Done {
+                reply: Kept::Whole(reply),
+                ..
+            } => reply.len(),
+            _ => 0,
+        }
     }
 
     fn last(&self) -> u32 {

@@ -17,6 +17,8 @@ const LIMITS: Limits = Limits {
     lease: LEASE,
     clients: 100,
     sessions_per_client: 4,
+    connections_per_session: 16,
+    metered_sessions: 100,
 };
 const FORE: Fore = Fore {
     request: 4096,
@@ -36,7 +38,7 @@ impl World {
     fn new() -> Self {
         let now = Instant::now();
         Self {
-            state: State::new(3, now),
+            state: State::new(3, now, Meter::default()),
             now,
         }
     }
@@ -103,6 +105,7 @@ impl World {
             digest: 5,
             principal: ME,
             connection: 1,
+            connections: 16,
         };
         let args = Args {
             session,
@@ -209,7 +212,7 @@ fn a_forgotten_client_is_kept_in_mind_while_a_request_of_it_runs() {
     let session = world.session();
     let begun = world.begin(session, 1).unwrap();
     let client = world.state.session(session).unwrap().client.id;
-    world.state.destroy_session(session, 1).unwrap();
+    world.state.destroy_session(session, 1, world.now).unwrap();
     drop(world.state.destroy_client(client).unwrap());
     world.wait(Duration::ZERO);
     assert!(!world.is_empty());

@@ -11,7 +11,7 @@ use dittofs_sdk::vfs::File;
 
 use super::client::{Client, Principal};
 use super::session::{Backchannel, Fore, Session};
-use super::{Limits, State};
+use super::{End, Limits, State};
 use crate::ops::create_session;
 use crate::status::Status;
 use crate::types::{ClientId, Minor, SessionId, Verifier};
@@ -175,6 +175,7 @@ impl State {
                 if alive && self.has_state(&client) {
                     return Err(Status::ClidInuse);
                 }
+                self.end_sessions(&client, End::Expired, now);
                 files = self.forget_v41(&mut registry, &client);
             }
         }
@@ -227,6 +228,7 @@ impl State {
         }
         registry.pending.remove(&id);
         if let Some(replaced) = replaced {
+            self.end_sessions(&replaced, End::Replaced, now);
             files.extend(self.bury(&replaced));
         }
         Ok(made)
@@ -274,18 +276,31 @@ impl State {
             }
         };
         client.sessions.lock().push(creation.id);
-        let session = Session::new(creation.id, client, fore, backchannel, creation.connection);
-        self.sessions.insert(creation.id, Arc::new(session));
+        let session = Session::new(
+            creation.id,
+            client,
+            fore,
+            backchannel,
+            now,
+            Arc::clone(&self.meter),
+        );
+        session.associate(creation.connection, limits.connections_per_session);
+        self.session_began(session, limits);
         Ok((result, replaced))
     }
 
     /// DESTROY_SESSION. Requests that still run in it end as if nothing had happened.
-    pub fn destroy_session(&self, id: SessionId, connection: u64) -> Result<(), Status> {
+    pub fn destroy_session(
+        &self,
+        id: SessionId,
+        connection: u64,
+        now: Instant,
+    ) -> Result<(), Status> {
         let session = self.session(id)?;
         if !session.is_associated(connection) {
             return Err(Status::ConnNotBoundToSession);
         }
-        self.sessions.remove(&id);
+        self.session_ended(id, End::Destroyed, now);
         session.client.sessions.lock().retain(|other| *other != id);
         Ok(())
     }

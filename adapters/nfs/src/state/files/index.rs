@@ -67,6 +67,11 @@ impl Index {
             .map_or(0, |held| held.ranges)
     }
 
+    /// Number of ranges that anybody has locked.
+    pub(super) fn all_ranges(&self) -> usize {
+        self.clients.lock().values().map(|held| held.ranges).sum()
+    }
+
     pub(super) fn has_client(&self, client: ClientId) -> bool {
         self.clients.lock().contains_key(&client)
     }

@@ -88,6 +88,11 @@ impl Files {
         self.discard(self.index.take_client(client))
     }
 
+    /// Number of byte ranges that are locked.
+    pub fn ranges(&self) -> usize {
+        self.index.all_ranges()
+    }
+
     /// Whether the client has any open or lock.
     pub fn has_state(&self, client: ClientId) -> bool {
         self.index.has_client(client)

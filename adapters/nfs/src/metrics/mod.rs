@@ -1,0 +1,198 @@
+//! What the adapter counts: one room for all names, labels and handles.
+//!
+//! Every family is registered here, once, at start. The host keeps the cells, so a restart of the
+//! adapter goes on counting where the last instance stopped. The hot path looks nothing
+//! up: it adds to cells that it holds. A host without metrics hands out inert handles, and
+//! then not even the clock is read.
+//!
+//! What can be read from the state (slots in use, locks) is not counted along the way but
+//! published once a second, so that it can't drift; see [`Meter`].
+
+mod operations;
+mod sequence;
+
+use dittofs_sdk::Error;
+use dittofs_sdk::metrics::{Counter, Gauge, Metrics as Host};
+
+use crate::state::{End, Meter, SlotSeries, Unbound};
+use crate::status::Status;
+
+pub use operations::{Operations, Stopwatch};
+pub use sequence::{Outcome, Sequence};
+
+/// Upper bounds of the buckets of session lifetimes, in seconds: a second to a month.
+const LIFETIMES: &[f64] = &[
+    1.0,
+    10.0,
+    60.0,
+    300.0,
+    1800.0,
+    3600.0,
+    14_400.0,
+    86_400.0,
+    604_800.0,
+    2_592_000.0,
+];
+
+/// Handles of all metrics but those of the state.
+#[derive(Default)]
+pub struct Metrics {
+    /// Operations by name and status, and how long they took.
+    pub operations: Operations,
+    /// SEQUENCE by outcome.
+    pub sequence: Sequence,
+    /// COMPOUNDs of a minor version that is not served.
+    pub minor_refused: Counter,
+    /// COMPOUNDs that were not answered at once and are under way.
+    pub in_flight: Gauge,
+    /// Bytes that READ returned.
+    pub bytes_read: Counter,
+    /// Bytes that WRITE wrote.
+    pub bytes_written: Counter,
+    /// Byte-range locks.
+    pub locks: Locks,
+    /// Open connections.
+    pub connections: Gauge,
+    /// Accepted connections.
+    pub accepted: Counter,
+    /// Closed connections.
+    pub closed: Counter,
+}
+
+/// What LOCK and LOCKU did.
+#[derive(Default)]
+pub struct Locks {
+    /// Granted.
+    pub granted: Counter,
+    /// In conflict with another one.
+    pub denied: Counter,
+    /// Refused for another reason.
+    pub failed: Counter,
+    /// Given back by LOCKU.
+    pub released: Counter,
+}
+
+impl Metrics {
+    /// Registers them. Gauges begin at zero: what the last instance held is gone.
+    pub fn new(host: &Host) -> Result<Self, Error> {
+        let bytes = host.counters(
+            "dittofs_nfs_bytes_transferred_total",
+            "File data moved by READ and WRITE, in bytes.",
+            &["direction"],
+        )?;
+        let metrics = Self {
+            operations: Operations::new(host)?,
+            sequence: Sequence::new(host)?,
+            minor_refused: host.counter(
+                "dittofs_nfs_minor_version_mismatch_total",
+                "COMPOUNDs of a minor version that is not served.",
+            )?,
+            in_flight: host.gauge(
+                "dittofs_nfs_requests_in_flight",
+                "COMPOUNDs under way that were not answered at once.",
+            )?,
+            bytes_read: bytes.with(&["read"]),
+            bytes_written: bytes.with(&["write"]),
+            locks: Locks::new(host)?,
+            connections: host.gauge("dittofs_nfs_active_connections", "Open NFS connections.")?,
+            accepted: host.counter(
+                "dittofs_nfs_connections_accepted_total",
+                "Accepted NFS connections.",
+            )?,
+            closed: host.counter(
+                "dittofs_nfs_connections_closed_total",
+                "Closed NFS connections.",
+            )?,
+        };
+        metrics.in_flight.set(0);
+        metrics.connections.set(0);
+        Ok(metrics)
+    }
+}
+
+impl Locks {
+    /// Records the outcome of a LOCK.
+    pub fn asked(&self, status: Status) {
+        match status {
+            Status::Ok => self.granted.inc(),
+            Status::Denied => self.denied.inc(),
+            _ => self.failed.inc(),
+        }
+    }
+
+    fn new(host: &Host) -> Result<Self, Error> {
+        let acquired = host.counters(
+            "dittofs_locks_acquire_total",
+            "Byte-range locks asked for, by outcome.",
+            &["status"],
+        )?;
+        Ok(Self {
+            granted: acquired.with(&["granted"]),
+            denied: acquired.with(&["denied"]),
+            failed: acquired.with(&["error"]),
+            released: host.counter(
+                "dittofs_locks_release_total",
+                "Byte-range locks given back by their owners.",
+            )?,
+        })
+    }
+}
+
+impl Meter {
+    /// Registers what the state reports.
+    pub fn register(host: &Host) -> Result<Self, Error> {
+        let destroyed = host.counters(
+            "dittofs_nfs_sessions_destroyed_total",
+            "Sessions that ended, by reason.",
+            &["reason"],
+        )?;
+        let bound = host.counters(
+            "dittofs_nfs_connections_bind_total",
+            "Connections that became part of a session, by direction.",
+            &["direction"],
+        )?;
+        let unbound = host.counters(
+            "dittofs_nfs_connections_unbind_total",
+            "Connections that ceased to be part of a session, by reason.",
+            &["reason"],
+        )?;
+        let meter = Self {
+            created: host.counter("dittofs_nfs_sessions_created_total", "Sessions made.")?,
+            destroyed: End::ALL.map(|end| destroyed.with(&[end.name()])),
+            active: host.gauge("dittofs_nfs_sessions_active", "Sessions now.")?,
+            lifetime: host
+                .histograms(
+                    "dittofs_nfs_sessions_duration_seconds",
+                    "How long sessions lasted.",
+                    &[],
+                    LIFETIMES,
+                )?
+                .with(&[]),
+            replay_bytes: host.gauge(
+                "dittofs_nfs_replay_cache_bytes",
+                "Replies kept for retries, over all sessions, in bytes.",
+            )?,
+            bound: host.gauge(
+                "dittofs_nfs_connections_bound",
+                "Connections that are part of a session, over all sessions.",
+            )?,
+            binds: bound.with(&["fore"]),
+            unbinds: Unbound::ALL.map(|why| unbound.with(&[why.name()])),
+            slots: SlotSeries::new(host.gauges(
+                "dittofs_nfs_slots_in_use",
+                "Slots that execute a request, by session; `all` above metrics_max_sessions.",
+                &["session_id"],
+            )?),
+            locks: host.gauge("dittofs_locks_active", "Byte-range locks held now.")?,
+        };
+        for gauge in [
+            &meter.active,
+            &meter.replay_bytes,
+            &meter.bound,
+            &meter.locks,
+        ] {
+            gauge.set(0);
+        }
+        Ok(meter)
+    }
+}
