@@ -39,7 +39,7 @@ impl Dittofs {
             .args(["--api", "127.0.0.1:0", "--metrics", "127.0.0.1:0"])
             .arg("--adapter-dir")
             .arg(&adapters);
-        let mut process = Process::start(&mut command, log)?;
+        let mut process = Process::start(&command, log)?;
         process
             .wait_for_line(START, |line| line.trim() == "ready")
             .context("dittofs serve")?;

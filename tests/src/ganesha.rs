@@ -32,7 +32,7 @@ impl Ganesha {
             .arg(&config)
             .args(["-L", "/dev/stdout"]);
         command.arg("-p").arg(home.path().join("pid"));
-        let mut process = Process::start(&mut command, home.path().join("log"))?;
+        let mut process = Process::start(&command, home.path().join("log"))?;
         process.wait_for_line(Duration::from_secs(30), |line| {
             line.contains("NFS SERVER INITIALIZED")
         })?;

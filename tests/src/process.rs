@@ -13,7 +13,7 @@ const POLL: Duration = Duration::from_millis(20);
 
 /// A running program whose standard output and error go to one log file.
 ///
-/// It leads a process group of its own, which dies with this value.
+/// It leads a process group of its own, which dies with this value, or else with the thread that started it.
 pub struct Process {
     child: Child,
     log: PathBuf,
@@ -21,9 +21,9 @@ pub struct Process {
 
 impl Process {
     /// Starts `command`; what it prints goes to the file `log`.
-    pub fn start(command: &mut Command, log: PathBuf) -> Result<Self> {
+    pub fn start(command: &Command, log: PathBuf) -> Result<Self> {
         let out = File::create(&log).with_context(|| format!("{}", log.display()))?;
-        let child = command
+        let child = mortal(command)
             .stdin(Stdio::null())
             .stdout(out.try_clone()?)
             .stderr(out)
@@ -105,6 +105,25 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// The same command, killed when its parent dies, however that happens.
+fn mortal(command: &Command) -> Command {
+    let mut mortal = Command::new("setpriv");
+    mortal
+        .args(["--pdeathsig", "KILL", "--"])
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => mortal.env(name, value),
+            None => mortal.env_remove(name),
+        };
+    }
+    if let Some(directory) = command.get_current_dir() {
+        mortal.current_dir(directory);
+    }
+    mortal
 }
 
 fn resident(status: &Path) -> Result<u64> {
