@@ -11,7 +11,6 @@ use crate::identity::Identity;
 use crate::metrics::Metrics;
 use crate::server::Server;
 use crate::settings::Settings;
-use crate::state::Meter;
 
 /// NFSv4 for a DittoFS host.
 pub struct NfsAdapter {
@@ -38,9 +37,8 @@ impl Adapter for NfsAdapter {
         let address = listener.local_addr()?;
         let identity = Identity::load(&cx.kv()).await?;
         let metrics = Metrics::new(cx.metrics())?;
-        let meter = Meter::register(cx.metrics())?;
         let exports = Exports::new(&cx.shares());
-        let server = Arc::new(Server::new(settings, exports, identity, metrics, meter));
+        let server = Arc::new(Server::new(settings, exports, identity, metrics));
         tokio::spawn(Arc::clone(&server).accept(listener));
         tokio::spawn(Arc::clone(&server).sweep());
         tokio::spawn(Arc::clone(&server).follow_shares(cx.clone()));

@@ -286,7 +286,6 @@ mod tests {
             Exports::new(&shares),
             identity,
             Metrics::default(),
-            crate::state::Meter::default(),
         );
         let server = Arc::new(server);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -15,7 +15,7 @@ use crate::exports::Exports;
 use crate::identity::Identity;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
-use crate::state::{Meter, State};
+use crate::state::State;
 
 /// How often expired leases are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -38,14 +38,8 @@ pub struct Server {
 
 impl Server {
     /// A server that accepts nothing yet.
-    pub fn new(
-        settings: Settings,
-        exports: Exports,
-        identity: Identity,
-        metrics: Metrics,
-        meter: Meter,
-    ) -> Self {
-        let state = State::new(identity.boot, Instant::now(), meter);
+    pub fn new(settings: Settings, exports: Exports, identity: Identity, metrics: Metrics) -> Self {
+        let state = State::new(identity.boot, Instant::now(), Arc::clone(&metrics.state));
         Self {
             identity,
             state,

@@ -9,6 +9,8 @@
 //! An operation that the builder lacks is [`Compound::op`] with its number and what encodes its
 //! arguments. Results are read in order with [`Reply::ok_body`] or looked up as statuses.
 
+mod wire;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,6 +19,7 @@ use bytes::Bytes;
 use dittofs_memfs::{MemoryFs, Options};
 use dittofs_sdk::vfs::{Buffer, Cred};
 use dittofs_sdk::{Share, Squash};
+use dittofs_testkit::host::MemoryHost;
 use uuid::Uuid;
 
 use crate::compound::{self, Request};
@@ -30,6 +33,8 @@ use crate::settings::Settings;
 use crate::status::Status;
 use crate::types::{ClientId, FileHandle, SessionId, Verifier};
 use crate::xdr::{Decode, Encode, Reader, Writer};
+
+pub(crate) use wire::{Wire, receive, record};
 
 /// A server with one empty share in memory, `/export`, which everybody may write.
 pub(crate) struct Harness {
@@ -46,11 +51,22 @@ impl Harness {
     }
 
     pub(crate) fn with(settings: Settings) -> Self {
+        Self::exporting(settings, Self::share())
+    }
+
+    /// What it counts is kept by `host`.
+    pub(crate) fn metered(settings: Settings, host: &Arc<MemoryHost>) -> Self {
+        let (cx, _running) = host.context(Arc::from([]));
+        let metrics = Metrics::new(cx.metrics()).unwrap();
+        Self::reporting(settings, Self::share(), metrics)
+    }
+
+    fn share() -> Share {
         let options = Options {
             mode: 0o777,
             ..Options::default()
         };
-        let share = Share {
+        Share {
             id: Uuid::from_u128(7),
             name: "/export".into(),
             fs: Arc::new(MemoryFs::new(&options).unwrap()),
@@ -59,18 +75,20 @@ impl Harness {
             anonymous_uid: 65534,
             anonymous_gid: 65534,
             clients: Vec::new(),
-        };
-        Self::exporting(settings, share)
+        }
     }
 
     pub(crate) fn exporting(settings: Settings, share: Share) -> Self {
+        Self::reporting(settings, share, Metrics::default())
+    }
+
+    fn reporting(settings: Settings, share: Share, metrics: Metrics) -> Self {
         let shares: dittofs_sdk::Shares = Arc::from([Arc::new(share)]);
         let server = Server::new(
             settings,
             Exports::new(&shares),
             Identity::new(Uuid::from_u128(42), 1),
-            Metrics::default(),
-            crate::state::Meter::default(),
+            metrics,
         );
         Self {
             server: Arc::new(server),

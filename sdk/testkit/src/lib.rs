@@ -9,4 +9,5 @@
     clippy::missing_panics_doc
 )]
 
+pub mod host;
 pub mod vfs;

@@ -10,6 +10,10 @@
 
 mod operations;
 mod sequence;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
 
 use dittofs_sdk::Error;
 use dittofs_sdk::metrics::{Counter, Gauge, Metrics as Host};
@@ -34,7 +38,7 @@ const LIFETIMES: &[f64] = &[
     2_592_000.0,
 ];
 
-/// Handles of all metrics but those of the state.
+/// Handles of all metrics.
 #[derive(Default)]
 pub struct Metrics {
     /// Operations by name and status, and how long they took.
@@ -49,6 +53,8 @@ pub struct Metrics {
     pub bytes_read: Counter,
     /// Bytes that WRITE wrote.
     pub bytes_written: Counter,
+    /// What the state reports.
+    pub state: Arc<Meter>,
     /// Byte-range locks.
     pub locks: Locks,
     /// Open connections.
@@ -93,6 +99,7 @@ impl Metrics {
             )?,
             bytes_read: bytes.with(&["read"]),
             bytes_written: bytes.with(&["write"]),
+            state: Arc::new(Meter::new(host)?),
             locks: Locks::new(host)?,
             connections: host.gauge("dittofs_nfs_active_connections", "Open NFS connections.")?,
             accepted: host.counter(
@@ -139,8 +146,7 @@ impl Locks {
 }
 
 impl Meter {
-    /// Registers what the state reports.
-    pub fn register(host: &Host) -> Result<Self, Error> {
+    fn new(host: &Host) -> Result<Self, Error> {
         let destroyed = host.counters(
             "dittofs_nfs_sessions_destroyed_total",
             "Sessions that ended, by reason.",

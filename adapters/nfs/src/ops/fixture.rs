@@ -64,7 +64,6 @@ impl Fixture {
             Exports::new(&shares),
             Identity::new(Uuid::nil(), 1),
             Metrics::default(),
-            crate::state::Meter::default(),
         );
         Self {
             server: Arc::new(server),

@@ -58,12 +58,12 @@ pub struct Limits {
 
 impl State {
     /// No state, in the server's start number `boot`.
-    pub fn new(boot: u32, now: Instant, meter: Meter) -> Self {
+    pub fn new(boot: u32, now: Instant, meter: Arc<Meter>) -> Self {
         Self {
             clients: Clients::new(boot, now),
             files: Files::new(boot),
             sessions: Shards::new(),
-            meter: Arc::new(meter),
+            meter,
         }
     }
 

@@ -38,7 +38,7 @@ impl World {
     fn new() -> Self {
         let now = Instant::now();
         Self {
-            state: State::new(3, now, Meter::default()),
+            state: State::new(3, now, Arc::default()),
             now,
         }
     }
