@@ -16,7 +16,8 @@ const BOOT_KEY: &str = "boot";
 pub struct Identity {
     /// Server owner and scope: made once, never the host's name, which containers share.
     pub owner: Uuid,
-    /// Number of this start, from 1; part of client ids, so that an old one is recognised.
+    /// Differs from that of every earlier start; part of client ids and stateids, so that those of
+    /// an earlier start are recognised.
     pub boot: u32,
     /// Changes when unstable writes may have been lost: with every start.
     pub write_verifier: Verifier,
@@ -44,20 +45,44 @@ impl Identity {
             .await?
             .and_then(|bytes| bytes.first_chunk().copied())
             .map_or(0, u32::from_be_bytes);
-        let boot = last.wrapping_add(1).max(1);
-        kv.put(BOOT_KEY, Bytes::copy_from_slice(&boot.to_be_bytes()))
+        let start = last.wrapping_add(1);
+        kv.put(BOOT_KEY, Bytes::copy_from_slice(&start.to_be_bytes()))
             .await?;
-        Ok(Self::new(owner, boot))
+        Ok(Self::new(owner, start))
     }
 
-    /// The identity of this owner's start number `boot`.
-    pub fn new(owner: Uuid, boot: u32) -> Self {
-        let (high, _) = owner.as_u64_pair();
-        let write_verifier = Verifier((high.wrapping_add(u64::from(boot))).to_be_bytes());
+    /// The identity of this owner's start number `start`. Counted from a place that the owner
+    /// tells: whoever lost the state directory starts from 1 again, but as another owner.
+    pub fn new(owner: Uuid, start: u32) -> Self {
+        let (high, low) = owner.as_u64_pair();
+        let write_verifier = Verifier((high.wrapping_add(u64::from(start))).to_be_bytes());
         Self {
             owner,
-            boot,
+            boot: (low as u32).wrapping_add(start),
             write_verifier,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_starts_and_no_two_owners_are_taken_for_each_other() {
+        let [ours, theirs] = [1, 2].map(|last| Uuid::from_u128(0xabcd << 64 | 0x1000_0000 * last));
+        let first = Identity::new(ours, 1);
+        for other in [
+            Identity::new(ours, 2),
+            Identity::new(ours, u32::MAX),
+            Identity::new(theirs, 1),
+        ] {
+            assert_ne!(first.boot, other.boot);
+        }
+        assert_ne!(
+            first.write_verifier,
+            Identity::new(ours, 2).write_verifier,
+            "unstable writes end with a start"
+        );
     }
 }

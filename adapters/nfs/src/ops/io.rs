@@ -78,6 +78,15 @@ pub fn client_of(cx: &Cx, named: ClientId) -> Result<ClientId, Status> {
     }
 }
 
+/// A 4.1 client gets nothing new before it has said what it takes back from before a restart
+/// (RFC 8881 §18.51.3); 4.0 has no such word.
+pub fn after_reclaims(cx: &Cx) -> Result<(), Status> {
+    match cx.session_client() {
+        Some(client) if !client.reclaim_complete() => Err(Status::Grace),
+        _ => Ok(()),
+    }
+}
+
 async fn open_once(object: &ShareObject, access: OpenAccess) -> Result<Arc<dyn File>, Status> {
     let fs = &object.share.fs;
     Ok(fs.open(&object.cred, &object.handle, access).await?)

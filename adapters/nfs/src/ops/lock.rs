@@ -105,6 +105,7 @@ impl Args {
             // There is no grace period to reclaim in (RFC 8881 §8.4.2.1).
             return Err(Status::NoGrace.into());
         }
+        io::after_reclaims(cx)?;
         match &self.locker {
             Locker::First {
                 lock_seqid, owner, ..

@@ -111,6 +111,13 @@ impl Args {
     }
 }
 
+impl Claim {
+    /// Whether it takes back what there was before a restart.
+    pub(super) fn is_reclaim(&self) -> bool {
+        matches!(self, Self::Previous | Self::DelegatedBefore)
+    }
+}
+
 impl Decode for OwnerArg {
     fn decode(reader: &mut Reader) -> Result<Self, BadXdr> {
         Ok(Self {

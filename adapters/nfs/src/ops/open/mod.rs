@@ -79,6 +79,9 @@ impl OwnerArg {
 impl Args {
     async fn open(self, cx: &mut Cx, owner: Owner, confirmed: bool) -> Result<Opened, Status> {
         let (share, want) = self.share(cx.minor())?;
+        if !self.claim.is_reclaim() {
+            io::after_reclaims(cx)?;
+        }
         let found = find::find(cx, &self.claim, &self.how, share.access()).await?;
         let limit = cx.server.settings().max_opens_per_client as usize;
         let request = OpenRequest {

@@ -206,6 +206,17 @@ async fn the_current_file_is_the_opened_one_and_its_stateid_the_current_one() {
 }
 
 #[tokio::test]
+async fn nothing_is_opened_before_reclaims_are_complete() {
+    let h = Harness::new();
+    let (id, number) = h.exchange_id("a", 1).await;
+    let client = Client41::new(&h, id, h.create_session(id, number).await);
+    let want = || create("f", "o", BOTH);
+    assert_eq!(refused(&client, want()).await, Status::Grace);
+    client.compound().reclaim_complete().run().await.ok();
+    open(&client, &want()).await.unwrap();
+}
+
+#[tokio::test]
 async fn an_unchecked_create_of_size_zero_empties_what_is_there_and_says_so() {
     let h = Harness::new();
     let client = h.client41("a").await;
