@@ -207,6 +207,16 @@ impl Core {
         ))
     }
 
+    /// What [`alter`](Self::alter) says of a directory that stays as it is.
+    pub(super) fn unaltered(&self, dir: &Object) -> VfsResult<DirChange> {
+        let change = self.attr(dir)?.change;
+        Ok(DirChange {
+            atomic: false,
+            before: change,
+            after: change,
+        })
+    }
+
     /// Forces an object's metadata (of a directory: its entries) to the device.
     pub(super) fn settle(&self, object: &Object) -> VfsResult<()> {
         let flags = match object.kind {

@@ -208,6 +208,12 @@ impl Core {
                 Ok(())
             }
         })?;
+        if let Some((target, _)) = &target
+            && target.handle == source.handle
+        {
+            // Both names are of one object: nothing is done (POSIX rename).
+            return Ok((self.unaltered(from_dir)?, self.unaltered(to_dir)?));
+        }
         let rename = || {
             let rename = || rustix::fs::renameat(from_dir, &*old, to_dir, &*new);
             self.identity.act(cred, || rename().map_err(errno::vfs))?;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use dittofs_sdk::vfs::{NewNode, VfsError};
 
-use super::{Fixture, refused, wait};
+use super::{Fixture, name, refused, wait};
 
 /// With a target and without one, within a directory and across.
 pub fn rename_moves_and_replaces(f: &Fixture) {
@@ -29,12 +29,23 @@ pub fn rename_onto_itself_does_nothing(f: &Fixture) {
     let root = f.root();
     let file = f.file(&root, "file", b"").handle;
     f.link(&f.owner, &file, &root, "link").unwrap();
-    f.rename((&root, "file"), (&root, "file")).unwrap();
-    f.rename((&root, "file"), (&root, "link")).unwrap();
-    assert_eq!(f.names(&root), ["file", "link"]);
-    assert_eq!(f.attr(&file).nlink, 2);
     f.dir(&root, "dir", 0o755);
-    f.rename((&root, "dir"), (&root, "dir")).unwrap();
+    let (before, of_file) = (f.attr(&root).change, f.attr(&file).change);
+    for (from, to) in [("file", "file"), ("file", "link"), ("dir", "dir")] {
+        let renamed = f.fs.rename(&f.owner, &root, name(from), &root, name(to));
+        let (source, target) = wait(renamed).unwrap();
+        for change in [source, target] {
+            assert_eq!(
+                (change.before, change.after),
+                (before, before),
+                "{from} {to}"
+            );
+        }
+    }
+    assert_eq!(f.names(&root), ["dir", "file", "link"]);
+    assert_eq!(f.attr(&root).change, before);
+    assert_eq!(f.attr(&file).change, of_file);
+    assert_eq!(f.attr(&file).nlink, 2);
 }
 
 /// Nothing to rename.
