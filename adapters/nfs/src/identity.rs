@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn no_two_starts_and_no_two_owners_are_taken_for_each_other() {
-        let [ours, theirs] = [1, 2].map(|last| Uuid::from_u128(0xabcd << 64 | 0x1000_0000 * last));
+        let [ours, theirs] = [1, 2].map(|last| Uuid::from_u64_pair(0xabcd, 0x1000_0000 * last));
         let first = Identity::new(ours, 1);
         for other in [
             Identity::new(ours, 2),

@@ -39,7 +39,8 @@ pub struct Server {
 impl Server {
     /// A server that accepts nothing yet.
     pub fn new(settings: Settings, exports: Exports, identity: Identity, metrics: Metrics) -> Self {
-        let state = State::new(identity.boot, Instant::now(), Arc::clone(&metrics.state));
+        let (keys, meter) = (RandomState::new(), Arc::clone(&metrics.state));
+        let state = State::new(identity.boot, Instant::now(), &keys, meter);
         Self {
             identity,
             state,

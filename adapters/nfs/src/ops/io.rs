@@ -14,7 +14,7 @@ use crate::status::Status;
 use crate::types::{ClientId, Minor, StateId};
 
 /// The open file through which the current object may be read or written under `stateid`.
-/// A stateid that stands for no open has the file opened for this one use, as the caller.
+/// A stateid that stands for no open, or for another user's, has the file opened for this one use, as the caller.
 pub async fn file_for(
     cx: &mut Cx,
     stateid: StateId,
@@ -36,7 +36,7 @@ pub async fn file_for(
         }
         return open_once(&object, access).await;
     }
-    let (client, file) = files.io(caller(cx), &stateid, &key, access)?;
+    let (client, file) = files.io(caller(cx), &stateid, &key, access, object.cred.uid)?;
     renew(cx, client)?;
     match file {
         Some(file) => Ok(file),

@@ -1,5 +1,6 @@
 //! All clients: who is known, under which number.
 
+use std::hash::RandomState;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::client::{Client, Lease};
+use super::recent::Recent;
 use super::shards::Shards;
 use super::{v40, v41};
 use crate::status::Status;
@@ -21,20 +23,23 @@ pub struct Clients {
     /// What only the operations on clients themselves need; taken before any other lock.
     pub(super) v40: Mutex<v40::Registry>,
     pub(super) v41: Mutex<v41::Registry>,
-    /// Forgotten clients that requests under way may still give state to.
-    pub(super) forgotten: Mutex<Vec<Arc<Client>>>,
+    /// 4.0 clients whose leases ran out or that were replaced.
+    gone: Mutex<Recent<ClientId, REMEMBERED>>,
 }
 
+/// How many clients that are gone are remembered.
+const REMEMBERED: usize = 4096;
+
 impl Clients {
-    pub(super) fn new(boot: u32, now: Instant) -> Self {
+    pub(super) fn new(boot: u32, now: Instant, keys: &RandomState) -> Self {
         Self {
             boot,
             epoch: now,
             last: AtomicU32::new(0),
-            confirmed: Shards::new(),
+            confirmed: Shards::new(keys.clone()),
             v40: Mutex::default(),
             v41: Mutex::default(),
-            forgotten: Mutex::default(),
+            gone: Mutex::default(),
         }
     }
 
@@ -44,10 +49,14 @@ impl Clients {
     }
 
     /// The 4.0 client that an operation names; using it renews its lease (RFC 7530 §9.5).
-    /// What was forgotten since this start is NFS4ERR_EXPIRED, all else NFS4ERR_STALE_CLIENTID.
+    /// One that was known in this start is NFS4ERR_EXPIRED, others are NFS4ERR_STALE_CLIENTID.
     pub fn v40(&self, id: ClientId, now: Instant, lease: Duration) -> Result<Arc<Client>, Status> {
         let Some(client) = self.find(id).filter(|client| client.is_v40()) else {
-            return Err(Status::StaleClientid);
+            return Err(if self.gone.lock().contains(&id) {
+                Status::Expired
+            } else {
+                Status::StaleClientid
+            });
         };
         if client.silence(now) > lease {
             return Err(Status::Expired);
@@ -69,6 +78,10 @@ impl Clients {
 
     pub(super) fn lease(&self, now: Instant) -> Lease {
         Lease::new(self.epoch, now)
+    }
+
+    pub(super) fn note_gone(&self, id: ClientId) {
+        self.gone.lock().note(id);
     }
 
     pub(super) fn insert(&self, client: &Arc<Client>) {

@@ -10,11 +10,13 @@ pub mod v41;
 
 mod client;
 mod meter;
+mod recent;
 mod shards;
 mod slot;
 #[cfg(test)]
 mod tests;
 
+use std::hash::RandomState;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -57,12 +59,13 @@ pub struct Limits {
 }
 
 impl State {
-    /// No state, in the server's start number `boot`.
-    pub fn new(boot: u32, now: Instant, meter: Arc<Meter>) -> Self {
+    /// No state, in the server's start `boot`. The random `keys` keep clients from choosing where
+    /// in a table their entries go, and from guessing each other's stateids.
+    pub fn new(boot: u32, now: Instant, keys: &RandomState, meter: Arc<Meter>) -> Self {
         Self {
-            clients: Clients::new(boot, now),
-            files: Files::new(boot),
-            sessions: Shards::new(),
+            clients: Clients::new(boot, now, keys),
+            files: Files::new(boot, keys.clone()),
+            sessions: Shards::new(keys.clone()),
             meter,
         }
     }
@@ -75,7 +78,7 @@ impl State {
     /// Takes away the state of clients whose lease is over. The files to close are returned, so
     /// that they are closed after all locks are released.
     pub fn expire(&self, now: Instant, lease: Duration) -> Vec<Arc<dyn File>> {
-        let mut files = self.reap();
+        let mut files = Vec::new();
         {
             let mut v40 = self.clients.v40.lock();
             v40.expire(now, lease);
@@ -85,6 +88,7 @@ impl State {
                 }
             }
         }
+        self.files.forget_idle_owners(now, lease);
         let mut v41 = self.clients.v41.lock();
         v41.expire(now, lease);
         for client in self.silent(now, lease) {
@@ -159,23 +163,14 @@ impl State {
     }
 
     /// Takes away all that a client without sessions has. Its record is gone already, or goes now.
-    fn bury(&self, client: &Arc<Client>) -> Vec<Arc<dyn File>> {
+    /// One of 4.1 has lost its sessions and so knows; one of 4.0 has to be told.
+    fn bury(&self, client: &Client) -> Vec<Arc<dyn File>> {
         self.clients.remove(client.id);
-        self.clients.forgotten.lock().push(Arc::clone(client));
-        self.files.release_client(client.id)
-    }
-
-    /// Takes away what requests that were under way gave to forgotten clients, once no request
-    /// can do so any more.
-    fn reap(&self) -> Vec<Arc<dyn File>> {
-        let forgotten = std::mem::take(&mut *self.clients.forgotten.lock());
-        let mut files = Vec::new();
-        for client in forgotten {
-            match Arc::try_unwrap(client) {
-                Ok(client) => files.extend(self.files.release_client(client.id)),
-                Err(client) => self.clients.forgotten.lock().push(client),
-            }
+        if client.is_v40() {
+            self.clients.note_gone(client.id);
+            self.files.expire_client(client.id)
+        } else {
+            self.files.release_client(client.id)
         }
-        files
     }
 }

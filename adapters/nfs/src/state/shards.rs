@@ -14,9 +14,9 @@ pub(super) struct Shards<K, V> {
 }
 
 impl<K: Eq + Hash, V: Clone> Shards<K, V> {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(hasher: RandomState) -> Self {
         Self {
-            hasher: RandomState::new(),
+            hasher,
             parts: std::array::from_fn(|_| RwLock::default()),
         }
     }

@@ -163,6 +163,7 @@ impl State {
             principal,
             self.clients.lease(now),
         ));
+        self.files.admit_client(id);
         self.clients.insert(&client);
         let replaced = owner.confirmed.replace(Confirmed {
             client,

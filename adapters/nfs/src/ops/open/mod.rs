@@ -87,6 +87,7 @@ impl Args {
         let request = OpenRequest {
             owner,
             key: found.object.key(),
+            user: found.object.cred.uid,
             share,
             file: Arc::clone(&found.file),
             confirmed,

@@ -470,3 +470,37 @@ async fn a_lock_of_40_runs_in_two_sequences() {
     assert_eq!(unlock(1).status().await, Status::Ok);
     assert_eq!(release().status().await, Status::Ok);
 }
+
+#[tokio::test]
+async fn the_writer_of_a_file_without_any_permission_commits_and_others_do_not_write() {
+    let h = Harness::new();
+    let client = h.client41("a").await;
+    let (opened, file) = open(&client, &create("f", "o", BOTH)).await.unwrap();
+    let chmod = |w: &mut Writer| {
+        w.write(&StateId::ANONYMOUS);
+        w.write(&Bitmap::of(&[33]));
+        w.write(&4_u32);
+        w.write(&0_u32);
+    };
+    let compound = client.compound().putfh(&file).op(34, chmod);
+    compound.run().await.ok();
+    let commit = |w: &mut Writer| {
+        w.write(&0_u64);
+        w.write(&0_u32);
+    };
+    let compound = client.compound().putfh(&file);
+    let compound = compound.write_at(opened.stateid, 0, "data").op(5, commit);
+    compound.run().await.ok();
+
+    let other = h.as_user(2000);
+    let other = other
+        .compound(1)
+        .sequence(client.session, 1, 1, false)
+        .putfh(&file);
+    let stolen = other.write_at(opened.stateid, 0, "lies");
+    assert_eq!(stolen.status().await, Status::Access);
+    let close = client.compound().putfh(&file).close(opened.stateid);
+    close.run().await.ok();
+    let late = client.compound().putfh(&file).op(5, commit);
+    assert_eq!(late.status().await, Status::Access);
+}

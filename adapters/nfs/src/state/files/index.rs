@@ -5,10 +5,12 @@ use std::collections::{HashMap, HashSet};
 use parking_lot::Mutex;
 
 use super::Owner;
-use super::stateid::Id;
+use super::stateid::{Caller, Id};
+use crate::status::Status;
 use crate::types::ClientId;
 
-/// Finds the states of a client and of an owner.
+/// Finds the states of a client and of an owner. Only a client that was admitted has any, so that
+/// a request which is still under way when its client is released leaves nothing behind.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     clients: Mutex<HashMap<ClientId, Held>>,
@@ -22,17 +24,26 @@ struct Held {
 }
 
 impl Index {
+    pub(super) fn admit(&self, client: ClientId) {
+        self.clients.lock().entry(client).or_default();
+    }
+
     /// Notes an open, unless the client has `limit` already.
-    pub(super) fn add_open(&self, owner: &Owner, id: Id, limit: usize) -> bool {
+    pub(super) fn add_open(
+        &self,
+        caller: Caller,
+        owner: &Owner,
+        id: Id,
+        limit: usize,
+    ) -> Result<(), Status> {
         let mut clients = self.clients.lock();
-        let opens = clients.get(&owner.client).map_or(0, |held| held.opens);
-        if opens >= limit {
-            return false;
+        let held = clients.get_mut(&owner.client).ok_or(Status::Expired)?;
+        if held.opens >= limit {
+            return Err(caller.exhausted());
         }
-        let held = clients.entry(owner.client).or_default();
         held.opens += 1;
         held.owners.entry(owner.clone()).or_default().insert(id);
-        true
+        Ok(())
     }
 
     pub(super) fn remove_open(&self, owner: &Owner, id: Id) {
@@ -42,10 +53,11 @@ impl Index {
         });
     }
 
-    pub(super) fn add_lock(&self, owner: &Owner, id: Id) {
+    pub(super) fn add_lock(&self, owner: &Owner, id: Id) -> Result<(), Status> {
         let mut clients = self.clients.lock();
-        let held = clients.entry(owner.client).or_default();
+        let held = clients.get_mut(&owner.client).ok_or(Status::Expired)?;
         held.owners.entry(owner.clone()).or_default().insert(id);
+        Ok(())
     }
 
     pub(super) fn remove_lock(&self, owner: &Owner, id: Id) {
@@ -73,7 +85,10 @@ impl Index {
     }
 
     pub(super) fn has_client(&self, client: ClientId) -> bool {
-        self.clients.lock().contains_key(&client)
+        let clients = self.clients.lock();
+        clients
+            .get(&client)
+            .is_some_and(|held| !held.owners.is_empty())
     }
 
     pub(super) fn has_owner(&self, owner: &Owner) -> bool {
@@ -83,7 +98,7 @@ impl Index {
             .is_some_and(|held| held.owners.contains_key(owner))
     }
 
-    /// All states of a client, which is forgotten.
+    /// All states of a client, which gets no more.
     pub(super) fn take_client(&self, client: ClientId) -> Vec<Id> {
         let held = self.clients.lock().remove(&client);
         held.into_iter()
@@ -106,9 +121,6 @@ impl Index {
         let mut clients = self.clients.lock();
         if let Some(held) = clients.get_mut(&client) {
             change(held);
-            if held.owners.is_empty() {
-                clients.remove(&client);
-            }
         }
     }
 }

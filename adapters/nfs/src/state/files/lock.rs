@@ -72,6 +72,10 @@ impl Files {
             .files
             .get(key)
             .and_then(|file| file.lockers.get(owner).copied());
+        // Who has locks here has a sequence of its own by now (RFC 7530 §16.10.5).
+        if caller == Caller::V40 && known.is_some_and(|id| shard.belongs(id, open_id)) {
+            return Err(Status::BadSeqid.into());
+        }
         self.check(shard, caller, key, owner, known, request)?;
         let id = match known {
             Some(id) => id,
@@ -194,6 +198,7 @@ impl Files {
         owner: &Owner,
     ) -> Result<Id, Status> {
         let id = self.unused_id(shard, number);
+        self.index.add_lock(owner, id)?;
         shard.open_mut(open)?.lockers.push(id);
         shard
             .files
@@ -210,7 +215,6 @@ impl Files {
                 open,
             }),
         );
-        self.index.add_lock(owner, id);
         Ok(id)
     }
 
@@ -237,6 +241,10 @@ impl Files {
 }
 
 impl Shard {
+    fn belongs(&self, lock: Id, open: Id) -> bool {
+        matches!(self.states.get(&lock), Some(Entry::Lock(lock)) if lock.open == open)
+    }
+
     fn conflict(&self, key: &FileKey, own: Option<Id>, wanted: Held) -> Option<Conflict> {
         let (id, held) = self.files.get(key)?.locks.conflict(own, wanted)?;
         Some(Conflict {

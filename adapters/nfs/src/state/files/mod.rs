@@ -17,6 +17,7 @@ mod stateid;
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use dittofs_sdk::vfs::{File, OpenAccess};
 use parking_lot::{Mutex, MutexGuard};
@@ -70,19 +71,27 @@ pub struct Files {
 }
 
 impl Files {
-    /// No opens and locks, in the server's start number `boot`.
-    pub fn new(boot: u32) -> Self {
+    /// No opens and locks, in the server's start `boot`. With the random `keys`, nobody can guess
+    /// a stateid or choose the shard of a file.
+    pub fn new(boot: u32, keys: RandomState) -> Self {
         Self {
             owners: Owners::default(),
-            ids: Ids::new(boot, RandomState::new()),
-            keys: RandomState::new(),
+            ids: Ids::new(boot, keys.clone()),
+            keys,
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             index: Index::default(),
         }
     }
 
-    /// Takes away all opens and locks of a client. The files are returned, to be closed after all
-    /// locks of the state are released.
+    /// Lets a client have opens and locks from now on.
+    pub fn admit_client(&self, client: ClientId) {
+        self.owners.admit_client(client);
+        self.index.admit(client);
+    }
+
+    /// Takes away all opens and locks of a client, for good: it gets no more, not even from
+    /// requests that are under way. The files are returned, to be closed after all locks of the
+    /// state are released.
     pub fn release_client(&self, client: ClientId) -> ToClose {
         self.owners.release_client(client);
         self.discard(self.index.take_client(client))
@@ -91,6 +100,25 @@ impl Files {
     /// Number of byte ranges that are locked.
     pub fn ranges(&self) -> usize {
         self.index.all_ranges()
+    }
+
+    /// As [`release_client`](Self::release_client), for a 4.0 client, whose stateids are
+    /// NFS4ERR_EXPIRED from now on.
+    pub fn expire_client(&self, client: ClientId) -> ToClose {
+        self.owners.release_client(client);
+        let ids = self.index.take_client(client);
+        for &id in &ids {
+            if let Some(mut shard) = self.shard(id.shard()) {
+                shard.expired.note(id);
+            }
+        }
+        self.discard(ids)
+    }
+
+    /// Forgets owners of 4.0 that have no state and were silent for longer than a lease.
+    pub fn forget_idle_owners(&self, now: Instant, lease: Duration) {
+        let has_state = |owner: &Owner| self.index.has_owner(owner);
+        self.owners.forget_idle(now, lease, has_state);
     }
 
     /// Whether the client has any open or lock.
@@ -112,22 +140,27 @@ impl Files {
     /// first (RFC 7530 §9.1.7).
     pub fn owner_of(&self, caller: Caller, stateid: &StateId) -> Result<Owner, Status> {
         let id = self.ids.read(caller, stateid)?;
-        let open = self
-            .shard(id.shard())
-            .and_then(|shard| Some(shard.states.get(&id)?.owner().clone()));
-        open.or_else(|| self.owners.of_closed(id))
-            .ok_or(Status::BadStateid)
+        let missing = {
+            let shard = self.shard(id.shard()).ok_or(Status::BadStateid)?;
+            match shard.states.get(&id) {
+                Some(entry) => return Ok(entry.owner().clone()),
+                None => shard.missing(caller, id),
+            }
+        };
+        self.owners.of_closed(id).ok_or(missing)
     }
 
-    /// The open file to use for I/O under a stateid, and the client whose it is. The file is
-    /// `None` if the open allows only the other kind of access that the RFC lets pass: a READ
-    /// through an open for writing (RFC 8881 §9.1.2).
+    /// The open file that `user` may use for I/O under a stateid, and the client whose it is. The
+    /// file is `None` if the file system has to be asked: another user opened the file, or opened it
+    /// only for the other kind of access that the RFC lets pass, a READ through an open for writing
+    /// (RFC 8881 §9.1.2).
     pub fn io(
         &self,
         caller: Caller,
         stateid: &StateId,
         key: &FileKey,
         access: OpenAccess,
+        user: u32,
     ) -> Result<(ClientId, Option<Arc<dyn File>>), Status> {
         let id = self.ids.read(caller, stateid)?;
         let shard = self.shard(id.shard()).ok_or(Status::BadStateid)?;
@@ -141,7 +174,16 @@ impl Files {
         if access.writes() && !open.modes.share().access().writes() {
             return Err(Status::Openmode);
         }
-        Ok((open.owner.client, open.file(access)))
+        Ok((open.owner.client, open.file(access, user)))
+    }
+
+    /// An open of `user` that serves to write to the file, if there is one.
+    pub fn writer(&self, key: &FileKey, user: u32) -> Option<Arc<dyn File>> {
+        let shard = self.shard_of(key)?;
+        let opens = shard.files.get(key)?.opens.values();
+        opens
+            .filter_map(|&id| shard.open(id).ok())
+            .find_map(|open| open.file(OpenAccess::Write, user))
     }
 
     /// Whether an open denies others this access (RFC 8881 §9.7).

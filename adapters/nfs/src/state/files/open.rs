@@ -19,6 +19,8 @@ pub struct OpenRequest {
     pub owner: Owner,
     /// Which file.
     pub key: FileKey,
+    /// The user as whom the file system has opened it.
+    pub user: u32,
     /// What for.
     pub share: Share,
     /// The file, open for `share`'s access.
@@ -75,6 +77,7 @@ impl Files {
         }
         let open = shard.open_mut(id)?;
         open.modes = after;
+        open.user = request.user;
         open.seqid = next_seqid(open.seqid);
         Ok(Opened {
             replaced: open.adopt(&request.file, request.share.access()),
@@ -99,15 +102,15 @@ impl Files {
             return Err(Status::ShareDenied);
         }
         let id = self.unused_id(shard, number);
-        if !self.index.add_open(&request.owner, id, request.limit) {
-            return Err(caller.exhausted());
-        }
+        self.index
+            .add_open(caller, &request.owner, id, request.limit)?;
         let file = shard.files.entry(request.key).or_default();
         file.tally.add(request.share);
         file.opens.insert(request.owner.clone(), id);
         let mut open = Open {
             owner: request.owner,
             key: request.key,
+            user: request.user,
             seqid: 1,
             modes: Modes::new(request.share),
             confirmed: request.confirmed,

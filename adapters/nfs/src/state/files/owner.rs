@@ -99,6 +99,10 @@ struct Slot {
 }
 
 impl Owners {
+    pub(super) fn admit_client(&self, client: ClientId) {
+        self.inner.lock().clients.entry(client).or_default();
+    }
+
     /// The sequence of an owner, which begins here if there was none. A client has at most
     /// `limit` owners; those without state (`has_state`) that were silent for `lease` make room.
     pub fn sequence(
@@ -111,21 +115,16 @@ impl Owners {
     ) -> Result<Shared, Status> {
         let mut inner = self.inner.lock();
         let inner = &mut *inner;
-        let owners = inner.clients.entry(owner.client).or_default();
+        let owners = inner
+            .clients
+            .get_mut(&owner.client)
+            .ok_or(Status::Expired)?;
         if let Some(slot) = owners.get_mut(owner) {
             slot.used = now;
             return Ok(Arc::clone(&slot.sequence));
         }
         if owners.len() >= limit {
-            owners.retain(|owner, slot| {
-                let keep = now.saturating_duration_since(slot.used) <= lease
-                    || Arc::strong_count(&slot.sequence) > 1
-                    || has_state(owner);
-                if let (false, Some(id)) = (keep, slot.closed) {
-                    inner.closed.remove(&id);
-                }
-                keep
-            });
+            forget_idle(owners, &mut inner.closed, now, lease, &has_state);
         }
         if owners.len() >= limit {
             return Err(Status::Resource);
@@ -140,6 +139,19 @@ impl Owners {
             },
         );
         Ok(sequence)
+    }
+
+    pub(super) fn forget_idle(
+        &self,
+        now: Instant,
+        lease: Duration,
+        has_state: impl Fn(&Owner) -> bool,
+    ) {
+        let mut inner = self.inner.lock();
+        let inner = &mut *inner;
+        for owners in inner.clients.values_mut() {
+            forget_idle(owners, &mut inner.closed, now, lease, &has_state);
+        }
     }
 
     pub(super) fn of_closed(&self, id: Id) -> Option<Owner> {
@@ -175,6 +187,24 @@ impl Owners {
             inner.closed.remove(&id);
         }
     }
+}
+
+fn forget_idle(
+    owners: &mut HashMap<Owner, Slot>,
+    closed: &mut HashMap<Id, Owner>,
+    now: Instant,
+    lease: Duration,
+    has_state: &impl Fn(&Owner) -> bool,
+) {
+    owners.retain(|owner, slot| {
+        let keep = now.saturating_duration_since(slot.used) <= lease
+            || Arc::strong_count(&slot.sequence) > 1
+            || has_state(owner);
+        if let (false, Some(id)) = (keep, slot.closed) {
+            closed.remove(&id);
+        }
+        keep
+    });
 }
 
 #[cfg(test)]
@@ -218,6 +248,7 @@ mod tests {
     #[test]
     fn owners_without_state_make_room_after_a_lease() {
         let owners = Owners::default();
+        owners.admit_client(ClientId(1));
         let start = Instant::now();
         let lease = Duration::from_secs(90);
         let owner = |name: u8| Owner {
@@ -236,5 +267,26 @@ mod tests {
         let later = start + lease + Duration::from_secs(1);
         assert_eq!(sequence(3, later, true), Err(Status::Resource));
         assert_eq!(sequence(3, later, false), Ok(()));
+    }
+
+    #[test]
+    fn an_idle_owner_is_forgotten_with_the_open_that_it_closed() {
+        let (owners, start) = (Owners::default(), Instant::now());
+        let lease = Duration::from_secs(90);
+        let me = Owner {
+            client: ClientId(1),
+            role: super::super::Role::Open,
+            name: Arc::from(*b"me"),
+        };
+        owners.admit_client(me.client);
+        drop(owners.sequence(&me, start, lease, 1, |_| false).unwrap());
+        owners.note_closed(&me, Id(7));
+        owners.forget_idle(start + lease, lease, |_| false);
+        assert_eq!(owners.of_closed(Id(7)).as_ref(), Some(&me));
+        let late = start + lease * 2;
+        owners.forget_idle(late, lease, |_| true);
+        assert!(owners.of_closed(Id(7)).is_some(), "it has state");
+        owners.forget_idle(late, lease, |_| false);
+        assert_eq!(owners.of_closed(Id(7)), None);
     }
 }

@@ -11,12 +11,18 @@ use super::share::{Modes, Tally};
 use super::stateid::{Caller, Id};
 use super::{Owner, ToClose};
 use crate::exports::FileKey;
+use crate::state::recent::Recent;
 use crate::status::Status;
+
+/// How many lost states a shard remembers.
+const EXPIRED: usize = 256;
 
 #[derive(Default)]
 pub(super) struct Shard {
     pub(super) files: HashMap<FileKey, OpenFile>,
     pub(super) states: HashMap<Id, Entry>,
+    /// What 4.0 clients lost with their leases.
+    pub(super) expired: Recent<Id, EXPIRED>,
 }
 
 /// What a stateid names.
@@ -38,6 +44,8 @@ pub(super) struct OpenFile {
 pub(super) struct Open {
     pub(super) owner: Owner,
     pub(super) key: FileKey,
+    /// As whom the files are open.
+    pub(super) user: u32,
     pub(super) seqid: u32,
     pub(super) modes: Modes,
     /// False until OPEN_CONFIRM, in 4.0.
@@ -66,9 +74,12 @@ impl Entry {
 }
 
 impl Open {
-    /// The open file that serves `access`.
-    pub(super) fn file(&self, access: OpenAccess) -> Option<Arc<dyn File>> {
-        if access.writes() {
+    /// The open file that serves `access`. A stateid proves nothing of who shows it: another user
+    /// is judged as any other.
+    pub(super) fn file(&self, access: OpenAccess, user: u32) -> Option<Arc<dyn File>> {
+        if user != self.user {
+            None
+        } else if access.writes() {
             self.writer.clone()
         } else {
             self.reader.clone()
@@ -112,7 +123,10 @@ impl Shard {
         seqid: u32,
         key: Option<&FileKey>,
     ) -> Result<&Entry, Status> {
-        let entry = self.states.get(&id).ok_or(Status::BadStateid)?;
+        let entry = self
+            .states
+            .get(&id)
+            .ok_or_else(|| self.missing(caller, id))?;
         let (own_key, current) = match entry {
             Entry::Open(open) => (&open.key, open.seqid),
             Entry::Lock(lock) => (&lock.key, lock.seqid),
@@ -122,6 +136,15 @@ impl Shard {
         }
         caller.check_seqid(seqid, current)?;
         Ok(entry)
+    }
+
+    /// Why there is no state of `id`. A 4.0 client is told if it was too late (RFC 7530 §9.6.3.2);
+    /// one of 4.1 has lost its session and knows.
+    pub(super) fn missing(&self, caller: Caller, id: Id) -> Status {
+        match caller {
+            Caller::V40 if self.expired.contains(&id) => Status::Expired,
+            _ => Status::BadStateid,
+        }
     }
 
     pub(super) fn open(&self, id: Id) -> Result<&Open, Status> {

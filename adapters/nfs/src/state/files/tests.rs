@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::*;
 
 const V41: Caller = Caller::V41(ClientId(1));
+const ME: u32 = 1000;
 const OTHER: Caller = Caller::V41(ClientId(2));
 
 /// A file that counts how many of it are open.
@@ -37,8 +38,12 @@ struct World {
 }
 
 fn world() -> World {
+    let files = Files::new(1, RandomState::new());
+    for client in 1..=2 {
+        files.admit_client(ClientId(client));
+    }
     World {
-        files: Files::new(1),
+        files,
         open: Arc::new(()),
     }
 }
@@ -87,6 +92,7 @@ impl World {
         let request = OpenRequest {
             owner,
             key: key(file),
+            user: ME,
             share: Share::new(access, deny).unwrap(),
             file: Arc::new(Counted {
                 _open: Arc::clone(&self.open),
@@ -122,7 +128,7 @@ fn a_second_open_of_one_owner_widens_the_first() {
     let second = w.open(opener(1, 1), 1, 2, 0).unwrap();
     assert_eq!((first.seqid, second.seqid), (1, 2));
     assert_eq!(first.other, second.other);
-    let io = |stateid: &StateId, access| w.files.io(V41, stateid, &key(1), access).map(|_| ());
+    let io = |stateid: &StateId, access| w.files.io(V41, stateid, &key(1), access, ME).map(|_| ());
     assert_eq!(io(&second, OpenAccess::Write), Ok(()));
     assert_eq!(io(&first, OpenAccess::Read), Err(Status::OldStateid));
     let latest = StateId { seqid: 0, ..first };
@@ -150,8 +156,12 @@ fn a_denied_widening_leaves_the_open_as_it_was() {
     let mine = w.open(opener(1, 1), 1, 1, 0).unwrap();
     w.open(opener(2, 1), 1, 1, 2).unwrap();
     assert_eq!(w.open(opener(1, 1), 1, 2, 0), Err(Status::ShareDenied));
-    assert!(w.files.io(V41, &mine, &key(1), OpenAccess::Read).is_ok());
-    let write = w.files.io(V41, &mine, &key(1), OpenAccess::Write);
+    assert!(
+        w.files
+            .io(V41, &mine, &key(1), OpenAccess::Read, ME)
+            .is_ok()
+    );
+    let write = w.files.io(V41, &mine, &key(1), OpenAccess::Write, ME);
     assert_eq!(write.map(|_| ()), Err(Status::Openmode));
 }
 
@@ -161,10 +171,22 @@ fn an_open_for_writing_serves_no_read_of_its_own() {
     let stateid = w.open(opener(1, 1), 1, 2, 0).unwrap();
     let (client, file) = w
         .files
-        .io(V41, &stateid, &key(1), OpenAccess::Read)
+        .io(V41, &stateid, &key(1), OpenAccess::Read, ME)
         .unwrap();
     assert_eq!(client, ClientId(1));
     assert!(file.is_none());
+}
+
+#[test]
+fn another_user_does_not_profit_from_a_stateid() {
+    let w = world();
+    let stateid = w.open(opener(1, 1), 1, 3, 0).unwrap();
+    let file = |user| {
+        let found = w.files.io(V41, &stateid, &key(1), OpenAccess::Write, user);
+        found.unwrap().1
+    };
+    assert!(file(ME).is_some());
+    assert!(file(ME + 1).is_none());
 }
 
 #[test]
@@ -172,7 +194,9 @@ fn stateids_are_good_for_their_client_and_file_only() {
     let w = world();
     let stateid = w.open(opener(1, 1), 1, 3, 0).unwrap();
     let io = |caller, file| {
-        let found = w.files.io(caller, &stateid, &key(file), OpenAccess::Read);
+        let found = w
+            .files
+            .io(caller, &stateid, &key(file), OpenAccess::Read, ME);
         found.map(|_| ())
     };
     assert_eq!(io(V41, 1), Ok(()));
@@ -210,7 +234,7 @@ fn a_downgrade_lets_others_in_and_closes_what_is_not_used() {
     drop(closed);
     assert_eq!(read.seqid, 3);
     assert!(w.open(opener(2, 1), 1, 3, 0).is_ok());
-    let write = w.files.io(V41, &read, &key(1), OpenAccess::Write);
+    let write = w.files.io(V41, &read, &key(1), OpenAccess::Write, ME);
     assert_eq!(write.map(|_| ()), Err(Status::Openmode));
     let wider = Share::new(3, 2).unwrap();
     let again = w.files.downgrade(V41, &read, &key(1), wider);
@@ -251,7 +275,11 @@ fn a_lock_stateid_serves_io_and_is_freed_without_locks() {
             want(0, 10, LockKind::Read),
         )
         .unwrap();
-    assert!(w.files.io(V41, &lock, &key(1), OpenAccess::Write).is_ok());
+    assert!(
+        w.files
+            .io(V41, &lock, &key(1), OpenAccess::Write, ME)
+            .is_ok()
+    );
     let more = w
         .files
         .lock_more(V41, &lock, &key(1), want(10, 10, LockKind::Read))
@@ -365,6 +393,7 @@ fn an_unconfirmed_open_is_of_no_use_until_it_is_confirmed() {
     let request = OpenRequest {
         owner: opener(1, 1),
         key: key(1),
+        user: ME,
         share: Share::new(3, 0).unwrap(),
         file: Arc::new(Counted {
             _open: Arc::clone(&w.open),
@@ -375,7 +404,7 @@ fn an_unconfirmed_open_is_of_no_use_until_it_is_confirmed() {
     let opened = w.files.open(Caller::V40, request).unwrap().stateid;
     let io = |stateid: &StateId| {
         w.files
-            .io(Caller::V40, stateid, &key(1), OpenAccess::Read)
+            .io(Caller::V40, stateid, &key(1), OpenAccess::Read, ME)
             .map(|_| ())
     };
     assert_eq!(io(&opened), Err(Status::BadStateid));
@@ -386,6 +415,73 @@ fn an_unconfirmed_open_is_of_no_use_until_it_is_confirmed() {
         w.files.confirm(&confirmed, &key(1)),
         Err(Status::BadStateid)
     );
+}
+
+#[test]
+fn a_client_gets_nothing_after_its_release() {
+    let w = world();
+    drop(w.files.release_client(ClientId(1)));
+    assert_eq!(w.open(opener(1, 1), 1, 3, 0), Err(Status::Expired));
+    let now = Instant::now();
+    let me = opener(1, 1);
+    let owners = &w.files.owners;
+    let sequence = owners.sequence(&me, now, Duration::ZERO, 9, |_| false);
+    assert_eq!(sequence.map(|_| ()), Err(Status::Expired));
+    assert!(w.is_empty());
+}
+
+#[test]
+fn requests_under_way_leave_nothing_behind_a_release() {
+    for _ in 0..20 {
+        let w = world();
+        std::thread::scope(|scope| {
+            for name in 0..4 {
+                let w = &w;
+                scope.spawn(move || {
+                    for file in 0..50 {
+                        let Ok(open) = w.open(opener(1, name), file, 3, 0) else {
+                            return;
+                        };
+                        let write = want(0, 1, LockKind::Write);
+                        let me = locker(1, name);
+                        let _ = w.files.lock_first(V41, &open, &key(file), &me, write);
+                    }
+                });
+            }
+            scope.spawn(|| drop(w.files.release_client(ClientId(1))));
+        });
+        assert!(w.is_empty());
+        assert!(!w.files.has_state(ClientId(1)));
+    }
+}
+
+#[test]
+fn a_lease_that_ran_out_is_told_to_clients_of_40() {
+    let w = world();
+    let open = w.open(opener(1, 1), 1, 3, 0).unwrap();
+    drop(w.files.expire_client(ClientId(1)));
+    let io = |caller| {
+        let found = w.files.io(caller, &open, &key(1), OpenAccess::Read, ME);
+        found.map(|_| ())
+    };
+    assert_eq!(io(Caller::V40), Err(Status::Expired));
+    assert_eq!(w.files.owner_of(Caller::V40, &open), Err(Status::Expired));
+    assert_eq!(io(V41), Err(Status::BadStateid));
+}
+
+#[test]
+fn an_owner_of_40_with_locks_in_a_file_is_not_new_there() {
+    let w = world();
+    let open = w.open(opener(1, 1), 1, 3, 0).unwrap();
+    let lock = |caller, at| {
+        let wanted = want(at, 1, LockKind::Write);
+        w.files
+            .lock_first(caller, &open, &key(1), &locker(1, 1), wanted)
+            .map(|_| ())
+    };
+    assert_eq!(lock(Caller::V40, 0), Ok(()));
+    assert_eq!(lock(Caller::V40, 1), Err(Status::BadSeqid.into()));
+    assert_eq!(lock(V41, 1), Ok(()));
 }
 
 proptest! {
