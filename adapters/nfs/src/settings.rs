@@ -55,9 +55,15 @@ pub struct Settings {
     #[schemars(range(min = 4096, max = 16_777_216), extend("x-group" = "Transport", "x-unit" = "bytes", "x-applies" = "live"))]
     pub max_write_size: u32,
 
-    /// Most slots of a session.
+    /// Most slots of a session. Sessions that exist grow as far as their client asked to, and
+    /// shrink as their client gives slots back.
     #[schemars(range(min = 1, max = 1024), extend("x-group" = "NFSv4.1 Configuration", "x-applies" = "live"))]
     pub v4_max_session_slots: u32,
+
+    /// Most memory for replies that are kept for retries, over all sessions. When it gets scarce,
+    /// sessions get fewer slots and keep smaller replies.
+    #[schemars(range(min = 1_048_576, max = 68_719_476_736_u64), extend("x-group" = "NFSv4.1 Configuration", "x-unit" = "bytes", "x-applies" = "live"))]
+    pub replay_cache_bytes: u64,
 
     /// Most sessions of one client.
     #[schemars(range(min = 1, max = 1024), extend("x-group" = "NFSv4.1 Configuration", "x-applies" = "live"))]
@@ -100,6 +106,7 @@ impl Default for Settings {
             max_read_size: 1 << 20,
             max_write_size: 1 << 20,
             v4_max_session_slots: 64,
+            replay_cache_bytes: 64 << 20,
             v4_max_sessions_per_client: 16,
             v4_max_connections_per_session: 16,
             max_opens_per_client: 100_000,
@@ -190,6 +197,8 @@ impl Settings {
             sessions_per_client: self.v4_max_sessions_per_client as usize,
             connections_per_session: self.connections_per_session(),
             metered_sessions: self.metrics_max_sessions as usize,
+            slots: self.v4_max_session_slots,
+            reply_cache: self.replay_cache_bytes,
         }
     }
 

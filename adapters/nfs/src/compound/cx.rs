@@ -30,6 +30,11 @@ pub trait Operation: Decode + Send {
     fn run(self, cx: &mut Cx) -> impl Future<Output = Result<Self::Ok, Self::Err>> + Send;
 }
 
+/// Bytes of the largest result of an operation that is refused without having run: number, status,
+/// and the empty bitmap of SETATTR. Every operation leaves that much for the one after it, so
+/// that a refusal always fits.
+pub const REFUSAL_MAX: usize = 12;
+
 /// A refusal, with the body that a few operations add to the status.
 pub trait OpError {
     /// The status; never [`Status::Ok`].
@@ -147,9 +152,17 @@ impl Cx {
         operations.ended(&mut self.stopwatch, number, status);
     }
 
-    /// Bytes that results may still take.
+    /// Bytes that the result of this operation may still take.
     pub fn reply_room(&self) -> usize {
-        self.reply_limit.saturating_sub(self.reply.position())
+        let next = if self.is_last { 0 } else { REFUSAL_MAX };
+        let taken = self.reply.position().saturating_add(next);
+        self.reply_limit.saturating_sub(taken)
+    }
+
+    /// Whether this operation has written more than it might.
+    pub fn overflows(&self) -> bool {
+        let next = if self.is_last { 0 } else { REFUSAL_MAX };
+        self.reply.position().saturating_add(next) > self.reply_limit
     }
 }
 

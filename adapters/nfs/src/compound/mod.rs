@@ -9,7 +9,7 @@ mod decode;
 mod plan;
 mod run;
 
-pub use cx::{Cx, Mode, OpError, Operation, encode_result};
+pub use cx::{Cx, Mode, OpError, Operation, REFUSAL_MAX, encode_result};
 pub use decode::{Request, Tag};
 pub use plan::Plan;
 pub use run::serve;

@@ -99,12 +99,12 @@ async fn sequenced(
         }
         // SEQUENCE itself succeeds; the operation after it carries the news
         // (RFC 8881 §2.10.6.1.3).
-        Ok(Begun::Uncached(ok)) => {
+        Ok(Begun::Unkept(ok, news)) => {
             cx.server.metrics.sequence.ended(Outcome::RetryUncached);
             succeed(&mut cx, &Op::Sequence(args), &ok);
             let (status, count) = match ops.first() {
                 Some(next) => {
-                    let status = next.refusal().unwrap_or(Status::RetryUncachedRep);
+                    let status = next.refusal().unwrap_or(news);
                     refuse(&mut cx, next, status);
                     (status, 2)
                 }
@@ -143,17 +143,19 @@ async fn run_ops(cx: &mut Cx, ops: Vec<Op>, before: u32) -> (Status, u32) {
         } else {
             cx.reply.write(&number);
             cx.reply.write(&Status::Ok);
-            match op.run(cx).await {
-                // Only what changes nothing may find out this late; the others were refused.
-                Status::Ok if cx.reply.position() > cx.reply_limit => cx.too_big(),
-                status => status,
+            let status = op.run(cx).await;
+            // Only what changes nothing may find out this late; the others were refused.
+            if cx.overflows() {
+                cx.reply.truncate(start);
+                cx.too_big()
+            } else {
+                status
             }
         };
         cx.record(number, status);
         if status != Status::Ok {
             // A failed operation has encoded its own result, unless it was refused here.
-            if cx.reply.position() == start || cx.reply.position() > cx.reply_limit {
-                cx.reply.truncate(start);
+            if cx.reply.position() == start {
                 encode_refusal(cx, row, status);
             }
             return (status, count);

@@ -163,6 +163,7 @@ fn negotiate(asked: &ChannelAttrs, settings: &Settings) -> Result<Fore, Status> 
         cached: asked.cached.min(response).min(MOST_CACHED),
         operations: asked.operations.clamp(1, settings.max_compound_ops),
         slots: asked.requests.clamp(1, settings.v4_max_session_slots),
+        most_slots: asked.requests.max(1),
     })
 }
 

@@ -160,6 +160,7 @@ mod tests {
     async fn the_room_for_the_reply_limits_what_is_read() {
         let mut cx = hello().await;
         cx.reply_limit = cx.reply.position() + FRAME + 3;
+        cx.is_last = true;
         assert_eq!(read(&mut cx, 0, 5).await, b"\0\0\0\0\0\0\0\x03hel\0");
         assert!(cx.reply.position() <= cx.reply_limit);
         assert_eq!(args(0, 5).run(&mut cx).await, Err(Status::RepTooBig));

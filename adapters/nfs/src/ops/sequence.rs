@@ -59,13 +59,12 @@ pub fn begin(cx: &Cx, announced: usize, start: usize, args: &Args) -> Result<Beg
         digest: cx.call.digest,
         principal: Principal::from(&cx.call.auth),
         connection: cx.call.connection.id,
-        connections: settings.connections_per_session(),
     };
-    let wanted = settings.v4_max_session_slots;
+    let limits = settings.limits();
     cx.server
         .state
         .session(args.session)?
-        .begin(&info, args, wanted, cx.now)
+        .begin(&info, args, &limits, cx.now)
 }
 
 impl Operation for Args {
@@ -249,7 +248,7 @@ mod tests {
         let h = Harness::new();
         let fore = Channel {
             response: 160,
-            cached: 90,
+            cached: 100,
             ..Channel::default()
         };
         let client = client_of(&h, &fore).await;

@@ -8,11 +8,14 @@ pub mod session;
 pub mod v40;
 pub mod v41;
 
+mod budget;
 mod client;
 mod meter;
 mod recent;
 mod shards;
 mod slot;
+mod slots;
+mod sync;
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +34,7 @@ pub use files::Files;
 pub use meter::{End, Meter, SlotSeries, Unbound};
 pub use session::{Begun, InSession, RequestInfo, Session, SlotGuard};
 
+use budget::Budget;
 use shards::Shards;
 
 /// All state of one server.
@@ -41,6 +45,7 @@ pub struct State {
     pub files: Files,
     sessions: Shards<SessionId, Arc<Session>>,
     meter: Arc<Meter>,
+    replies: Arc<Budget>,
 }
 
 /// What clients may have; from the settings.
@@ -56,6 +61,10 @@ pub struct Limits {
     pub connections_per_session: usize,
     /// Sessions that are reported one by one.
     pub metered_sessions: usize,
+    /// Slots of one session.
+    pub slots: u32,
+    /// Bytes that replies kept for retries may take, over all sessions.
+    pub reply_cache: u64,
 }
 
 impl State {
@@ -67,6 +76,7 @@ impl State {
             files: Files::new(boot, keys.clone()),
             sessions: Shards::new(keys.clone()),
             meter,
+            replies: Arc::default(),
         }
     }
 

@@ -2,23 +2,25 @@
 //! <https://www.rfc-editor.org/rfc/rfc8881#section-2.10>
 //!
 //! No lock of a session is shared by two slots on the way of a request, except when a
-//! connection is new to the session.
+//! connection is new to the session or its slot table changes its size.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
 
+use super::Limits;
+use super::budget::Share;
 use super::client::{Client, Principal};
 use super::meter::{Meter, Unbound};
-use super::slot::{Kept, Slot, Turn};
+use super::slot::{Kept, Request, Turn};
+use super::slots::{self, SlotTable, Wish};
+use crate::compound::REFUSAL_MAX;
 use crate::ops::sequence;
 use crate::status::Status;
 use crate::types::SessionId;
-use crate::xdr::Writer;
 
 /// Size of an accepted reply's RPC header. The channel's limits include it (RFC 8881 §18.36.3),
 /// results are counted without.
@@ -35,8 +37,10 @@ pub struct Fore {
     pub cached: u32,
     /// Most operations in one COMPOUND.
     pub operations: u32,
-    /// Number of slots.
+    /// Number of slots to begin with.
     pub slots: u32,
+    /// Number of slots that the client asked for: the table never grows beyond.
+    pub most_slots: u32,
 }
 
 /// Where and as whom callbacks of a session are to be sent.
@@ -66,19 +70,11 @@ pub struct Session {
     /// Limits of requests and replies.
     pub fore: Fore,
     backchannel: Mutex<Backchannel>,
-    slots: Box<[Mutex<Place>]>,
+    slots: SlotTable,
+    share: Share,
     connections: Mutex<VecDeque<u64>>,
     pub(super) created: Instant,
-    /// Requests that are being executed.
-    in_use: AtomicI64,
     meter: Arc<Meter>,
-}
-
-/// A slot, and the connection that used it last.
-#[derive(Debug, Default)]
-struct Place {
-    slot: Slot,
-    connection: u64,
 }
 
 /// What SEQUENCE must know of the request around it.
@@ -96,8 +92,6 @@ pub struct RequestInfo {
     pub principal: Principal,
     /// Number of the connection.
     pub connection: u64,
-    /// Connections that the session may have.
-    pub connections: usize,
 }
 
 /// What SEQUENCE found.
@@ -107,8 +101,9 @@ pub enum Begun {
     New(SlotGuard, InSession, sequence::Ok),
     /// A retry: the encoded COMPOUND4res of the first time.
     Replay(Arc<[u8]>),
-    /// A retry of a request whose reply was not kept.
-    Uncached(sequence::Ok),
+    /// A retry of a request of whose reply only the result of SEQUENCE is known; the operation
+    /// after it, if any, fails with this status.
+    Unkept(sequence::Ok, Status),
 }
 
 /// A session in use by one request.
@@ -124,8 +119,8 @@ pub struct InSession {
     pub limited_by_cache: bool,
 }
 
-/// A slot in use. Dropped without [`finish`](Self::finish) it keeps NFS4ERR_SERVERFAULT as its
-/// reply, so that the operations are never run twice.
+/// A slot in use. Dropped without [`finish`](Self::finish) it keeps NFS4ERR_SERVERFAULT as the
+/// result of what followed SEQUENCE, so that nothing is ever run twice.
 #[derive(Debug)]
 pub struct SlotGuard {
     session: Arc<Session>,
@@ -156,6 +151,7 @@ impl Session {
         id: SessionId,
         client: Arc<Client>,
         fore: Fore,
+        share: Share,
         backchannel: Backchannel,
         created: Instant,
         meter: Arc<Meter>,
@@ -165,70 +161,113 @@ impl Session {
             client,
             fore,
             backchannel: Mutex::new(backchannel),
-            slots: (0..fore.slots.max(1)).map(|_| Mutex::default()).collect(),
+            slots: SlotTable::new(share.slots()),
+            share,
             connections: Mutex::default(),
             created,
-            in_use: AtomicI64::new(0),
             meter,
         }
     }
 
     /// Takes the slot for a request, or finds that it was run already. A refusal changes nothing
-    /// (RFC 8881 §18.46.3). `wanted` is the number of slots that the server would like to
-    /// see used.
+    /// (RFC 8881 §18.46.3).
     pub fn begin(
         self: Arc<Self>,
         info: &RequestInfo,
         args: &sequence::Args,
-        wanted: u32,
+        limits: &Limits,
         now: Instant,
     ) -> Result<Begun, Status> {
-        if info.announced > self.fore.operations as usize {
-            return Err(Status::TooManyOps);
+        self.admit(info, args)?;
+        let wanted = self.wanted(limits);
+        let target = wanted.min(self.slots.accepted());
+        let found = self.slots.begin(&Wish {
+            slot: args.slot,
+            request: info.request(args.sequence),
+            connection: info.connection,
+            told: target,
+        })?;
+        if found.other_connection {
+            self.associate(info.connection, limits.connections_per_session);
         }
-        if info.size > self.fore.request as usize {
-            return Err(Status::ReqTooBig);
-        }
-        let limit = self.limit(args.cache_this);
-        if info.reply > limit.bytes {
-            return Err(limit.status());
-        }
-        let place = self.slots.get(args.slot as usize).ok_or(Status::Badslot)?;
-        if args.highest_slot as usize >= self.slots.len() {
-            return Err(Status::BadHighSlot);
-        }
-        let turn = {
-            let mut place = place.lock();
-            let held = place.slot.kept_bytes();
-            let turn = place.slot.begin(args.sequence, info.request_digest())?;
-            if turn == Turn::Execute {
-                self.in_use.fetch_add(1, Ordering::Relaxed);
-                self.forgot(held);
-            }
-            if place.connection != info.connection {
-                place.connection = info.connection;
-                self.associate(info.connection, info.connections);
-            }
-            turn
-        };
         self.client.renew(now);
-        match turn {
-            Turn::Retry(Kept::Whole(reply)) => Ok(Begun::Replay(reply)),
-            Turn::Retry(Kept::Sequence(ok)) => Ok(Begun::Uncached(ok)),
-            Turn::Execute => {
-                let highest_slot = self.slots.len() as u32 - 1;
+        match found.turn {
+            Turn::Retry(Kept::Whole(_, reply)) => Ok(Begun::Replay(reply)),
+            Turn::Retry(Kept::Sequence(ok)) => Ok(Begun::Unkept(ok, Status::RetryUncachedRep)),
+            Turn::Retry(Kept::Fault(ok)) => Ok(Begun::Unkept(ok, Status::Serverfault)),
+            Turn::Execute(before) => {
+                self.forgot(before.as_deref().map_or(0, <[u8]>::len));
+                if wanted != self.slots.accepted() {
+                    self.resize(wanted, found.told_before, args, limits, now);
+                }
                 let ok = sequence::Ok {
                     session: self.id,
                     sequence: args.sequence,
                     slot: args.slot,
-                    highest_slot,
-                    target_highest_slot: highest_slot.min(wanted.saturating_sub(1)),
+                    highest_slot: self.slots.accepted().saturating_sub(1),
+                    target_highest_slot: target.saturating_sub(1),
                     // Nothing is revoked without its client being forgotten, and there is nothing
                     // to call back for: no bit of RFC 8881 §18.46.3 is ever true.
                     status_flags: 0,
                 };
                 Ok(self.execute(args.cache_this, ok))
             }
+        }
+    }
+
+    /// What is refused whatever the slot remembers.
+    fn admit(&self, info: &RequestInfo, args: &sequence::Args) -> Result<(), Status> {
+        if info.announced > self.fore.operations as usize {
+            return Err(Status::TooManyOps);
+        }
+        if info.size > self.fore.request as usize {
+            return Err(Status::ReqTooBig);
+        }
+        // The second operation must at least be able to fail.
+        let next = if info.announced > 1 { REFUSAL_MAX } else { 0 };
+        let limit = self.limit(args.cache_this);
+        if info.reply.saturating_add(next) > limit.bytes {
+            return Err(limit.status());
+        }
+        if args.slot >= self.slots.accepted() {
+            return Err(Status::Badslot);
+        }
+        // Compared to the most there ever were, not to the most there are: a request that was
+        // sent before its sender knew of a withdrawal may arrive after those that came of it.
+        if args.highest_slot >= self.slots.granted() {
+            return Err(Status::BadHighSlot);
+        }
+        Ok(())
+    }
+
+    /// How many slots the client should use.
+    fn wanted(&self, limits: &Limits) -> u32 {
+        let most = self.fore.most_slots.min(limits.slots).min(slots::MOST);
+        self.share.fair(most, limits.reply_cache)
+    }
+
+    /// Brings the table nearer to the size that is wanted. More slots are granted at once, as
+    /// far as there is memory for their replies. Fewer only once the client has seen it
+    /// (RFC 8881 §2.10.6.1, the last two points): the reply before in this slot, whose receipt
+    /// the request proves, invited it to use `told`; it has nothing outstanding beyond; and no
+    /// reply that it may still receive invites it to more.
+    fn resize(&self, wanted: u32, told: u32, args: &sequence::Args, limits: &Limits, now: Instant) {
+        let accepted = self.slots.accepted();
+        if wanted < accepted {
+            let outstanding = args.highest_slot.saturating_add(1);
+            if (1..accepted).contains(&told) && outstanding < accepted {
+                let told = told.max(self.slots.told(args.highest_slot));
+                let keep = wanted.max(told).max(outstanding);
+                let withdrawn = self.slots.shrink(keep, now);
+                self.share.shrink(withdrawn.slots);
+                self.forgot(withdrawn.bytes);
+            }
+            return;
+        }
+        let reserved = self.share.grow(wanted - accepted, limits.reply_cache);
+        if reserved > 0 {
+            let grown = self.slots.grow(accepted + reserved, now, limits.lease);
+            self.share.shrink(reserved.saturating_sub(grown));
         }
     }
 
@@ -315,7 +354,7 @@ impl Session {
 
     /// Number of slots that execute a request.
     pub(super) fn in_use(&self) -> i64 {
-        self.in_use.load(Ordering::Relaxed)
+        self.slots.in_use().into()
     }
 
     fn forgot(&self, bytes: usize) {
@@ -327,12 +366,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        let kept = self
-            .slots
-            .iter_mut()
-            .map(|place| place.get_mut().slot.kept_bytes());
-        let kept = kept.sum();
-        self.forgot(kept);
+        self.forgot(self.slots.kept());
         // Those that joined while it ended.
         self.leave_all();
     }
@@ -350,12 +384,15 @@ impl fmt::Debug for Session {
 
 impl RequestInfo {
     /// A retry by another user is a false one (RFC 8881 §2.10.6.1.3.1).
-    fn request_digest(&self) -> u64 {
+    fn request(&self, sequence: u32) -> Request {
         let user = match self.principal {
             Principal::Nobody => 0,
             Principal::Sys(uid) => u64::from(uid) + 1,
         };
-        self.digest.rotate_left(32) ^ user
+        Request {
+            sequence,
+            digest: self.digest.rotate_left(32) ^ user,
+        }
     }
 }
 
@@ -364,7 +401,7 @@ impl SlotGuard {
     pub fn finish(mut self, reply: &[u8]) {
         let limit = self.session.fore.cached.saturating_sub(REPLY_HEADER) as usize;
         let kept = if self.cache && reply.len() <= limit {
-            Kept::Whole(Arc::from(reply))
+            Kept::Whole(self.ok, Arc::from(reply))
         } else {
             Kept::Sequence(self.ok)
         };
@@ -374,32 +411,17 @@ impl SlotGuard {
     fn end(&mut self, kept: Kept) {
         self.finished = true;
         let session = &self.session;
-        if let Kept::Whole(reply) = &kept {
+        if let Kept::Whole(_, reply) = &kept {
             session.meter.replay_bytes.add(reply.len() as i64);
         }
-        if let Some(place) = session.slots.get(self.ok.slot as usize) {
-            place.lock().slot.finish(kept);
-        }
-        session.in_use.fetch_sub(1, Ordering::Relaxed);
+        session.slots.finish(self.ok.slot, kept);
     }
 }
 
 impl Drop for SlotGuard {
     fn drop(&mut self) {
         if !self.finished {
-            self.end(Kept::Whole(Arc::from(server_fault().as_slice())));
+            self.end(Kept::Fault(self.ok));
         }
     }
-}
-
-/// COMPOUND4res of a request that was begun and has no result: status, empty tag, the one
-/// result of SEQUENCE.
-fn server_fault() -> Vec<u8> {
-    let mut writer = Writer::default();
-    writer.write(&Status::Serverfault);
-    writer.opaque(&[]);
-    writer.write(&1_u32);
-    writer.write(&sequence::NUMBER);
-    writer.write(&Status::Serverfault);
-    writer.as_slice().to_vec()
 }

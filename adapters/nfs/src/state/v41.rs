@@ -244,7 +244,13 @@ impl State {
         now: Instant,
         limits: &Limits,
     ) -> Result<(create_session::Ok, Option<Arc<Client>>), Status> {
-        let (fore, backchannel, result) = creation.session?;
+        let (mut fore, backchannel, mut result) = creation.session?;
+        let share = self
+            .replies
+            .admit(fore.slots, fore.cached, limits.reply_cache)
+            .ok_or(Status::Nospc)?;
+        (fore.slots, fore.cached) = (share.slots(), share.each());
+        (result.fore.requests, result.fore.cached) = (fore.slots, fore.cached);
         let (client, replaced) = match &owner.confirmed {
             Some(confirmed) if confirmed.client.id == creation.client => {
                 let client = Arc::clone(&confirmed.client);
@@ -281,6 +287,7 @@ impl State {
             creation.id,
             client,
             fore,
+            share,
             backchannel,
             now,
             Arc::clone(&self.meter),
