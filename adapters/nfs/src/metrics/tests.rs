@@ -46,7 +46,6 @@ fn request(session: SessionId, sequence: u32) -> (RequestInfo, Args) {
         digest: 5,
         principal: Principal::Sys(1000),
         connection: 1,
-        connections: 16,
     };
     let args = Args {
         session,
@@ -103,9 +102,14 @@ async fn every_outcome_of_sequence_has_its_counter() {
     at(3, 0, true).putrootfh().run().await.ok();
     let (info, args) = request(session, 4);
     let found = h.server.state.session(session).unwrap();
-    let begun = Arc::clone(&found).begin(&info, &args, 2, Instant::now());
+    let begun =
+        Arc::clone(&found).begin(&info, &args, &h.server.settings().limits(), Instant::now());
     assert!(begun.is_ok());
-    assert!(found.begin(&info, &args, 2, Instant::now()).is_err());
+    assert!(
+        found
+            .begin(&info, &args, &h.server.settings().limits(), Instant::now())
+            .is_err()
+    );
     assert_eq!(at(4, 0, true).status().await, Status::SeqFalseRetry);
     drop(begun);
 
@@ -142,7 +146,9 @@ async fn a_request_in_flight_shows_in_its_slot_and_to_its_retry() {
     let (mut info, args) = request(session, 1);
     info.digest = h.server.digest(&retry.bytes());
     let found = h.server.state.session(session).unwrap();
-    let begun = found.begin(&info, &args, 64, Instant::now()).unwrap();
+    let begun = found
+        .begin(&info, &args, &h.server.settings().limits(), Instant::now())
+        .unwrap();
     assert_eq!(retry.status().await, Status::Delay);
     assert_eq!(host.metric(ERRORS, &["slot_busy"]), Some(1));
     h.server.state.publish(100);
@@ -159,7 +165,9 @@ async fn above_the_limit_of_sessions_only_their_sum_is_shown() {
     let clients = [h.client41("a").await, h.client41("b").await];
     let (info, args) = request(clients[0].session, 2);
     let found = h.server.state.session(clients[0].session).unwrap();
-    let _busy = found.begin(&info, &args, 64, Instant::now()).unwrap();
+    let _busy = found
+        .begin(&info, &args, &h.server.settings().limits(), Instant::now())
+        .unwrap();
 
     h.server.state.publish(2);
     assert_eq!(host.series(SLOTS).len(), 2);
