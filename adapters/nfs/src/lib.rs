@@ -37,5 +37,7 @@ pub mod xdr;
 mod adapter;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use adapter::NfsAdapter;

@@ -9,6 +9,7 @@
 //! An operation that the builder lacks is [`Compound::op`] with its number and what encodes its
 //! arguments. Results are read in order with [`Reply::ok_body`] or looked up as statuses.
 
+mod files;
 mod wire;
 
 use std::net::SocketAddr;
