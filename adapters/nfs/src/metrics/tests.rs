@@ -63,7 +63,7 @@ async fn every_outcome_of_sequence_has_its_counter() {
     let fore = Channel {
         request: 400,
         response: 160,
-        cached: 90,
+        cached: 110,
         operations: 30,
         requests: 2,
     };
@@ -102,14 +102,10 @@ async fn every_outcome_of_sequence_has_its_counter() {
     at(3, 0, true).putrootfh().run().await.ok();
     let (info, args) = request(session, 4);
     let found = h.server.state.session(session).unwrap();
-    let begun =
-        Arc::clone(&found).begin(&info, &args, &h.server.settings().limits(), Instant::now());
+    let limits = h.server.settings().limits();
+    let begun = Arc::clone(&found).begin(&info, &args, &limits, Instant::now());
     assert!(begun.is_ok());
-    assert!(
-        found
-            .begin(&info, &args, &h.server.settings().limits(), Instant::now())
-            .is_err()
-    );
+    assert!(found.begin(&info, &args, &limits, Instant::now()).is_err());
     assert_eq!(at(4, 0, true).status().await, Status::SeqFalseRetry);
     drop(begun);
 
@@ -146,9 +142,8 @@ async fn a_request_in_flight_shows_in_its_slot_and_to_its_retry() {
     let (mut info, args) = request(session, 1);
     info.digest = h.server.digest(&retry.bytes());
     let found = h.server.state.session(session).unwrap();
-    let begun = found
-        .begin(&info, &args, &h.server.settings().limits(), Instant::now())
-        .unwrap();
+    let limits = h.server.settings().limits();
+    let begun = found.begin(&info, &args, &limits, Instant::now()).unwrap();
     assert_eq!(retry.status().await, Status::Delay);
     assert_eq!(host.metric(ERRORS, &["slot_busy"]), Some(1));
     h.server.state.publish(100);
@@ -165,9 +160,8 @@ async fn above_the_limit_of_sessions_only_their_sum_is_shown() {
     let clients = [h.client41("a").await, h.client41("b").await];
     let (info, args) = request(clients[0].session, 2);
     let found = h.server.state.session(clients[0].session).unwrap();
-    let _busy = found
-        .begin(&info, &args, &h.server.settings().limits(), Instant::now())
-        .unwrap();
+    let limits = h.server.settings().limits();
+    let _busy = found.begin(&info, &args, &limits, Instant::now()).unwrap();
 
     h.server.state.publish(2);
     assert_eq!(host.series(SLOTS).len(), 2);

@@ -37,7 +37,7 @@ pub async fn file_for(
         return open_once(&object, access).await;
     }
     let (client, file) = files.io(caller(cx), &stateid, &key, access, object.cred.uid)?;
-    renew(cx, client)?;
+    renew_by(cx, client)?;
     match file {
         Some(file) => Ok(file),
         None => open_once(&object, access).await,
@@ -60,8 +60,15 @@ pub fn caller(cx: &Cx) -> Caller {
 }
 
 /// In 4.0 the use of a stateid renews the lease of its client (RFC 7530 §9.5); in 4.1 SEQUENCE
-/// has done so.
-pub fn renew(cx: &Cx, client: ClientId) -> Result<(), Status> {
+/// has done so. A stateid of a 4.1 client is none of 4.0's.
+pub fn renew_by(cx: &Cx, client: ClientId) -> Result<(), Status> {
+    renew(cx, client).map_err(|status| match status {
+        Status::StaleClientid => Status::BadStateid,
+        other => other,
+    })
+}
+
+fn renew(cx: &Cx, client: ClientId) -> Result<(), Status> {
     if cx.minor() == Minor::V40 {
         let lease = cx.server.settings().lease();
         cx.server.state.clients.v40(client, cx.now, lease)?;

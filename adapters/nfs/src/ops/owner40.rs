@@ -104,7 +104,7 @@ pub async fn enter_by(cx: &Cx, stateid: &StateId, seqid: u32) -> Result<Entered,
         return Ok(Entered::Run(Running::Unnumbered));
     }
     let owner = cx.server.state.files.owner_of(io::caller(cx), stateid)?;
-    io::renew(cx, owner.client)?;
+    io::renew_by(cx, owner.client)?;
     enter(cx, &owner, seqid).await
 }
 
