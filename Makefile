@@ -7,7 +7,7 @@ export PATH := $(DITTOFS_TOOLS)/bin:$(HOME)/.cargo/bin:$(PATH)
 
 run:
 	@scripts/setup run
-	cargo build --release --locked --workspace --exclude dittofs-tests --exclude dittofs-benches
+	cargo build --release --locked -p dittofs-host -p dittofs-adapter-nfs -p dfsctl
 	@mkdir -p data/export
 	@exec target/release/dittofs serve ./data/export
 

@@ -205,7 +205,13 @@ impl Bitmap {
 
     /// The attributes in ascending order.
     pub fn iter(self) -> impl Iterator<Item = u32> {
-        (0..96).filter(move |&number| self.contains(number))
+        let mut rest = self.bits & !Self::UNKNOWN;
+        std::iter::from_fn(move || {
+            let number = rest.trailing_zeros();
+            // Clears the lowest bit; nothing is left to clear at the end.
+            rest &= rest.checked_sub(1)?;
+            Some(number)
+        })
     }
 }
 

@@ -1,7 +1,5 @@
 //! What attributes are read from: one snapshot of an object and of its file system.
 
-use std::sync::Arc;
-
 use dittofs_sdk::vfs::{Attr, Capabilities, FsInfo, FsStat, Kind, Name, Time};
 
 use super::table::{self, FILEID, MOUNTED_ON_FILEID, RDATTR_ERROR, encode_values};
@@ -9,10 +7,10 @@ use crate::compound::Cx;
 use crate::exports::{Object, PseudoDir};
 use crate::status::Status;
 use crate::types::{Bitmap, Minor};
-use crate::xdr::{Encode, Writer};
+use crate::xdr::Writer;
 
 /// What the objects of one file system have in common.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct FsFacts {
     /// Major and minor part of the file system's id.
     pub fsid: (u64, u64),
@@ -31,33 +29,25 @@ pub struct FsFacts {
 }
 
 /// What the attributes of one object are read from.
-pub struct Facts {
+pub struct Facts<'a> {
     /// Its file system.
-    pub fs: Arc<FsFacts>,
+    pub fs: FsFacts,
     /// The object.
-    pub object: Object,
+    pub object: &'a Object,
     /// Its attributes.
     pub attr: Attr,
     /// Its number, or that of the junction where a share begins (RFC 8881 §5.8.2.23).
     pub mounted_on: u64,
 }
 
-/// fattr4: the attributes of one object that a client asked for.
-pub struct Attributes {
-    /// What they are read from.
-    pub facts: Facts,
-    /// Which ones.
-    pub wanted: Bitmap,
-}
-
 /// Gathers what the attributes `wanted` of `object` are read from.
-pub async fn facts(cx: &Cx, object: &Object, wanted: Bitmap) -> Result<Facts, Status> {
-    let fs = Arc::new(fs_facts(cx, object, wanted).await?);
+pub async fn facts<'a>(cx: &Cx, object: &'a Object, wanted: Bitmap) -> Result<Facts<'a>, Status> {
+    let fs = fs_facts(cx, object, wanted).await?;
     let attr = match object {
         Object::Pseudo(dir) => pseudo_attr(dir),
         Object::Share(object) => object.share.fs.attr(&object.handle).await?,
     };
-    Ok(Facts::new(fs, object.clone(), attr, wanted, cx))
+    Ok(Facts::new(fs, object, attr, wanted, cx))
 }
 
 /// Gathers what the objects of the file system of `object` have in common.
@@ -86,10 +76,10 @@ pub async fn fs_facts(cx: &Cx, object: &Object, wanted: Bitmap) -> Result<FsFact
     })
 }
 
-impl Facts {
+impl<'a> Facts<'a> {
     /// The facts of an object whose attributes are known.
-    pub fn new(fs: Arc<FsFacts>, object: Object, attr: Attr, wanted: Bitmap, cx: &Cx) -> Self {
-        let mounted_on = match &object {
+    pub fn new(fs: FsFacts, object: &'a Object, attr: Attr, wanted: Bitmap, cx: &Cx) -> Self {
+        let mounted_on = match object {
             Object::Share(share) if wanted.contains(MOUNTED_ON_FILEID) && share.is_share_root() => {
                 PseudoDir::of_junction(&cx.server.exports(), &share.share)
                     .map_or(attr.fileid, |(_, number)| number)
@@ -163,12 +153,6 @@ pub fn encode_number(fileid: u64, wanted: Bitmap, writer: &mut Writer) {
 fn patch_length(writer: &mut Writer, length_at: usize) {
     let length = writer.position().saturating_sub(length_at + 4);
     writer.patch_u32(length_at, length as u32);
-}
-
-impl Encode for Attributes {
-    fn encode(&self, writer: &mut Writer) {
-        self.facts.encode(self.wanted, writer);
-    }
 }
 
 /// The id of the pseudo file system. A share's id is a random UUID, whose version bits are

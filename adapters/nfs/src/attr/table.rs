@@ -9,7 +9,7 @@ use crate::types::{Bitmap, Minor};
 use crate::xdr::{Reader, Writer};
 
 /// How an attribute's value is appended.
-type Read = fn(&Facts, &mut Writer);
+type Read = fn(&Facts<'_>, &mut Writer);
 /// How an attribute's value is read off the wire and noted.
 type Set = fn(&mut Reader, &mut Settable) -> Result<(), Status>;
 
@@ -171,14 +171,28 @@ pub const fn exclusive_create(minor: Minor) -> Bitmap {
 }
 
 /// Appends the values of the readable attributes of `wanted`, in order.
-pub(super) fn encode_values(facts: &Facts, wanted: Bitmap, writer: &mut Writer) {
-    for row in TABLE.iter().filter(|row| wanted.contains(row.number)) {
-        match row.usage {
-            Get(get) | Both(get, _) => get(facts, writer),
-            Put(_) => {}
+pub(super) fn encode_values(facts: &Facts<'_>, wanted: Bitmap, writer: &mut Writer) {
+    for number in wanted.iter() {
+        if let Some(Some(get)) = READERS.get(number as usize) {
+            get(facts, writer);
         }
     }
 }
+
+/// How each attribute is read, by its number: GETATTR and READDIR do nothing more often.
+// Evaluated by the compiler, to which a number out of range is an error.
+#[allow(clippy::indexing_slicing)]
+static READERS: [Option<Read>; 96] = {
+    let mut readers: [Option<Read>; 96] = [None; 96];
+    let mut rest = TABLE;
+    while let [row, tail @ ..] = rest {
+        if let Get(get) | Both(get, _) = row.usage {
+            readers[row.number as usize] = Some(get);
+        }
+        rest = tail;
+    }
+    readers
+};
 
 /// Reads the values of `mask`, all of which [`settable`] has.
 pub(super) fn decode_values(
@@ -210,8 +224,20 @@ fn file_type(kind: Kind) -> u32 {
 
 /// A user or group as its number in decimal: under AUTH_SYS both sides know no better name
 /// (RFC 8881 §5.9).
+/// An owner: its number in decimal, written back to front.
 fn number(writer: &mut Writer, id: u32) {
-    writer.write(id.to_string().as_str());
+    let mut digits = [b'0'; 10];
+    let mut rest = id;
+    let mut count = 0;
+    for digit in digits.iter_mut().rev() {
+        *digit += (rest % 10) as u8;
+        rest /= 10;
+        count += 1;
+        if rest == 0 {
+            break;
+        }
+    }
+    writer.opaque(digits.get(digits.len() - count..).unwrap_or_default());
 }
 
 fn time(writer: &mut Writer, time: Time) {

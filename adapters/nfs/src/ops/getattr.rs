@@ -1,7 +1,7 @@
 //! GETATTR: attributes of the current object.
 //! <https://www.rfc-editor.org/rfc/rfc8881#section-18.7>
 
-use crate::attr::{self, Attributes};
+use crate::attr;
 use crate::compound::{Cx, Operation};
 use crate::status::Status;
 use crate::types::Bitmap;
@@ -17,35 +17,37 @@ xdr_struct! {
 }
 
 impl Operation for Args {
-    type Ok = Attributes;
+    /// The attributes are encoded where they are read, without a copy in between.
+    type Ok = ();
     type Err = Status;
 
     fn reply_room(&self) -> usize {
         attr::ENCODED_MAX
     }
 
-    async fn run(self, cx: &mut Cx) -> Result<Attributes, Status> {
+    async fn run(self, cx: &mut Cx) -> Result<(), Status> {
         if !self.wanted.and(attr::write_only()).is_empty() {
             return Err(Status::Inval);
         }
-        let facts = attr::facts(cx, cx.object()?, self.wanted).await?;
-        Ok(Attributes {
-            facts,
-            wanted: self.wanted,
-        })
+        let object = cx.current.as_ref().ok_or(Status::Nofilehandle)?;
+        let facts = attr::facts(cx, object, self.wanted).await?;
+        facts.encode(self.wanted, &mut cx.reply);
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::fixture::{Fixture, encoded};
+    use crate::ops::fixture::Fixture;
     use crate::types::Minor;
     use crate::xdr::Reader;
     use bytes::Bytes;
 
     async fn getattr(cx: &mut Cx, wanted: Bitmap) -> (Bitmap, Bytes) {
-        let body = encoded(Args { wanted }.run(cx).await.unwrap());
+        let start = cx.reply.position();
+        Args { wanted }.run(cx).await.unwrap();
+        let body = Bytes::copy_from_slice(&cx.reply.as_slice()[start..]);
         assert!(body.len() <= attr::ENCODED_MAX);
         let mut reader = Reader::new(body);
         (reader.read().unwrap(), reader.read().unwrap())

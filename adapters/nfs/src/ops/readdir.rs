@@ -4,8 +4,6 @@
 //! Cookies come from the file system and outlive changes of the directory, so that the verifier
 //! is always zero. Entries are encoded straight into the reply.
 
-use std::sync::Arc;
-
 use dittofs_sdk::vfs::{DirEntry, ReadDirLimit};
 
 use crate::attr::{self, Facts, FsFacts};
@@ -96,7 +94,7 @@ impl Args {
     async fn share(&self, cx: &mut Cx, dir: &ShareObject, page: &mut Page) -> Result<bool, Status> {
         let numbers_only = attr::needs_number_only(self.wanted);
         let object = Object::Share(dir.clone());
-        let fs = Arc::new(attr::fs_facts(cx, &object, self.wanted).await?);
+        let fs = attr::fs_facts(cx, &object, self.wanted).await?;
         let mut after = self.cookie;
         loop {
             let limit = ReadDirLimit {
@@ -125,7 +123,7 @@ impl Args {
         &self,
         cx: &mut Cx,
         dir: &ShareObject,
-        fs: &Arc<FsFacts>,
+        fs: &FsFacts,
         entry: &DirEntry,
         page: &mut Page,
     ) -> bool {
@@ -139,7 +137,7 @@ impl Args {
             return true;
         };
         let object = Object::Share(dir.sibling(node.handle));
-        let facts = Facts::new(Arc::clone(fs), object, node.attr, self.wanted, cx);
+        let facts = Facts::new(*fs, &object, node.attr, self.wanted, cx);
         page.add(cx, &entry.name, entry.cookie, |w| {
             facts.encode(self.wanted, w);
         })
