@@ -31,6 +31,7 @@ pub mod settings;
 pub mod state;
 pub mod status;
 pub mod table;
+pub mod turn;
 pub mod types;
 pub mod xdr;
 

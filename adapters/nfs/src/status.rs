@@ -186,8 +186,9 @@ impl From<VfsError> for Status {
             VfsError::FileTooBig => Self::Fbig,
             VfsError::TooManyLinks => Self::Mlink,
             VfsError::CrossDevice => Self::Xdev,
-            VfsError::Stale => Self::Stale,
-            VfsError::BadHandle => Self::Badhandle,
+            // NFS4ERR_BADHANDLE is PUTFH's alone (RFC 8881 §15.2), which does not ask the file
+            // system; what was never one of its handles is no more than one that is gone.
+            VfsError::Stale | VfsError::BadHandle => Self::Stale,
             VfsError::BadCookie => Self::BadCookie,
             VfsError::TooSmall => Self::Toosmall,
             VfsError::NotSupported => Self::Notsupp,

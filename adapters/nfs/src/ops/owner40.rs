@@ -4,12 +4,12 @@
 //! In 4.1 sessions do this, and nothing here keeps anything.
 
 use bytes::Bytes;
-use tokio::sync::OwnedMutexGuard;
 
 use crate::compound::{Cx, OpError};
 use crate::exports::FileKey;
 use crate::state::files::{Cached, Owner, OwnerSeq, Turn};
 use crate::status::Status;
+use crate::turn;
 use crate::types::{Minor, StateId};
 use crate::xdr::{Encode, Writer};
 
@@ -74,7 +74,7 @@ pub enum Running {
     /// 4.1: there is no owner's sequence.
     Unnumbered,
     /// 4.0: nobody else runs one of this owner's operations meanwhile.
-    Numbered(OwnedMutexGuard<OwnerSeq>, u32),
+    Numbered(turn::Turn<OwnerSeq>, u32),
 }
 
 /// What to do with an operation.
@@ -109,7 +109,7 @@ pub async fn enter_by(cx: &Cx, stateid: &StateId, seqid: u32) -> Result<Entered,
 }
 
 /// The owner's sequence, once nobody else runs an operation of it.
-pub async fn lock(cx: &Cx, owner: &Owner) -> Result<OwnedMutexGuard<OwnerSeq>, Status> {
+pub async fn lock(cx: &Cx, owner: &Owner) -> Result<turn::Turn<OwnerSeq>, Status> {
     let settings = cx.server.settings();
     let files = &cx.server.state.files;
     let sequence = files.owners.sequence(
@@ -119,7 +119,7 @@ pub async fn lock(cx: &Cx, owner: &Owner) -> Result<OwnedMutexGuard<OwnerSeq>, S
         settings.max_opens_per_client as usize,
         |owner| files.has_owner(owner),
     )?;
-    Ok(sequence.lock_owned().await)
+    Ok(sequence.take().await)
 }
 
 impl Running {

@@ -3,7 +3,6 @@
 //! <https://www.rfc-editor.org/rfc/rfc7530#section-9.1.7>
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -13,10 +12,11 @@ use super::Owner;
 use super::stateid::Id;
 use crate::exports::FileKey;
 use crate::status::Status;
+use crate::turn::Turns;
 use crate::types::ClientId;
 
 /// An owner's sequence; its operations hold it while they run.
-pub type Shared = Arc<tokio::sync::Mutex<OwnerSeq>>;
+pub type Shared = Turns<OwnerSeq>;
 
 /// Where an owner is in its sequence.
 #[derive(Debug, Default)]
@@ -121,7 +121,7 @@ impl Owners {
             .ok_or(Status::Expired)?;
         if let Some(slot) = owners.get_mut(owner) {
             slot.used = now;
-            return Ok(Arc::clone(&slot.sequence));
+            return Ok(slot.sequence.clone());
         }
         if owners.len() >= limit {
             forget_idle(owners, &mut inner.closed, now, lease, &has_state);
@@ -133,7 +133,7 @@ impl Owners {
         owners.insert(
             owner.clone(),
             Slot {
-                sequence: Arc::clone(&sequence),
+                sequence: sequence.clone(),
                 used: now,
                 closed: None,
             },
@@ -198,7 +198,7 @@ fn forget_idle(
 ) {
     owners.retain(|owner, slot| {
         let keep = now.saturating_duration_since(slot.used) <= lease
-            || Arc::strong_count(&slot.sequence) > 1
+            || slot.sequence.is_wanted()
             || has_state(owner);
         if let (false, Some(id)) = (keep, slot.closed) {
             closed.remove(&id);
@@ -209,6 +209,8 @@ fn forget_idle(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     fn cached(status: Status) -> Cached {
