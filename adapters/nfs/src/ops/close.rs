@@ -5,6 +5,7 @@
 use super::io;
 use super::owner40::{self, Answer, Entered, Refused};
 use crate::compound::{Cx, Operation};
+use crate::state::files::{Numbered, Step};
 use crate::status::Status;
 use crate::types::StateId;
 use crate::xdr::xdr_struct;
@@ -26,7 +27,11 @@ impl Operation for Args {
 
     async fn run(self, cx: &mut Cx) -> Result<Answer<StateId>, Refused> {
         let stateid = io::actual(cx, self.stateid)?;
-        match owner40::enter_by(cx, &stateid, self.seqid).await? {
+        let step = Step {
+            op: Numbered::Close,
+            seqid: self.seqid,
+        };
+        match owner40::enter_by(cx, &stateid, step).await? {
             Entered::Replay(cached) => owner40::replay(cached),
             Entered::Run(running) => {
                 let result = close(cx, &stateid);

@@ -7,7 +7,9 @@ use super::open::OwnerArg;
 use super::owner40::{self, Answer, Entered, Refused, Running};
 use crate::compound::{Cx, OpError, Operation};
 use crate::exports::FileKey;
-use crate::state::files::{Conflict, LockError, LockKind, LockRequest, Owner, Range, Role, Turn};
+use crate::state::files::{
+    Conflict, LockError, LockKind, LockRequest, Numbered, Owner, Range, Role, Step, Turn,
+};
 use crate::status::Status;
 use crate::types::{ClientId, Minor, OPAQUE_MAX, StateId};
 use crate::xdr::{BadXdr, Decode, Encode, Reader, Writer, xdr_struct};
@@ -73,7 +75,11 @@ impl Operation for Args {
             Locker::More { stateid, seqid } => (stateid, seqid),
         };
         let stateid = io::actual(cx, *stateid)?;
-        match owner40::enter_by(cx, &stateid, *seqid).await? {
+        let step = Step {
+            op: Numbered::Lock,
+            seqid: *seqid,
+        };
+        match owner40::enter_by(cx, &stateid, step).await? {
             Entered::Replay(cached) => owner40::replay(cached),
             Entered::Run(running) => {
                 let result = self.lock(cx, &stateid).await;
@@ -146,10 +152,14 @@ async fn enter_as_locker(cx: &Cx, owner: &Owner, seqid: u32) -> Result<Running, 
     }
     let guard = owner40::lock(cx, owner).await?;
     let known = cx.server.state.files.has_owner(owner);
-    if known && !matches!(guard.turn(seqid), Ok(Turn::Run)) {
+    let step = Step {
+        op: Numbered::Lock,
+        seqid,
+    };
+    if known && !matches!(guard.turn(step), Ok(Turn::Run)) {
         return Err(Status::BadSeqid);
     }
-    Ok(Running::Numbered(guard, seqid))
+    Ok(Running::Numbered(guard, step))
 }
 
 impl From<LockError> for Refused {

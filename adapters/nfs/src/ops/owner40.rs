@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::compound::{Cx, OpError};
 use crate::exports::FileKey;
-use crate::state::files::{Cached, Owner, OwnerSeq, Turn};
+use crate::state::files::{Cached, Owner, OwnerSeq, Step, Turn};
 use crate::status::Status;
 use crate::turn;
 use crate::types::{Minor, StateId};
@@ -74,7 +74,7 @@ pub enum Running {
     /// 4.1: there is no owner's sequence.
     Unnumbered,
     /// 4.0: nobody else runs one of this owner's operations meanwhile.
-    Numbered(turn::Turn<OwnerSeq>, u32),
+    Numbered(turn::Turn<OwnerSeq>, Step),
 }
 
 /// What to do with an operation.
@@ -86,26 +86,26 @@ pub enum Entered {
 }
 
 /// Waits for the owner's turn and judges the sequence number.
-pub async fn enter(cx: &Cx, owner: &Owner, seqid: u32) -> Result<Entered, Status> {
+pub async fn enter(cx: &Cx, owner: &Owner, step: Step) -> Result<Entered, Status> {
     if cx.minor() != Minor::V40 {
         return Ok(Entered::Run(Running::Unnumbered));
     }
     let guard = lock(cx, owner).await?;
     // An owner that is not confirmed may begin anew (RFC 7530 §16.18.5); its OPEN sees to that.
-    Ok(match guard.turn(seqid)? {
-        Turn::Run => Entered::Run(Running::Numbered(guard, seqid)),
+    Ok(match guard.turn(step)? {
+        Turn::Run => Entered::Run(Running::Numbered(guard, step)),
         Turn::Replay(cached) => Entered::Replay(cached),
     })
 }
 
 /// As [`enter`], for the owner of an open or lock.
-pub async fn enter_by(cx: &Cx, stateid: &StateId, seqid: u32) -> Result<Entered, Status> {
+pub async fn enter_by(cx: &Cx, stateid: &StateId, step: Step) -> Result<Entered, Status> {
     if cx.minor() != Minor::V40 {
         return Ok(Entered::Run(Running::Unnumbered));
     }
     let owner = cx.server.state.files.owner_of(io::caller(cx), stateid)?;
     io::renew_by(cx, owner.client)?;
-    enter(cx, &owner, seqid).await
+    enter(cx, &owner, step).await
 }
 
 /// The owner's sequence, once nobody else runs an operation of it.
@@ -135,8 +135,8 @@ impl Running {
 
     /// Keeps the result for a repetition.
     pub fn note<T: Encode>(self, result: &Result<T, Refused>, current: Option<FileKey>) {
-        if let Self::Numbered(mut guard, seqid) = self {
-            guard.finish(seqid, cached(result, current));
+        if let Self::Numbered(mut guard, step) = self {
+            guard.finish(step, cached(result, current));
         }
     }
 }

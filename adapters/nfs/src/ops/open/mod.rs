@@ -15,7 +15,7 @@ use super::io;
 use super::owner40::{self, Answer, Refused, Running};
 use crate::compound::{Cx, Operation};
 use crate::exports::{FileKey, Object};
-use crate::state::files::{OpenRequest, Owner, Role, Turn};
+use crate::state::files::{Numbered, OpenRequest, Owner, Role, Step, Turn};
 use crate::status::Status;
 use crate::types::{ClientId, Minor};
 
@@ -34,7 +34,11 @@ impl Operation for Args {
             return Running::Unnumbered.finish(result, None);
         }
         let guard = owner40::lock(cx, &owner).await?;
-        let turn = match guard.turn(self.seqid) {
+        let step = Step {
+            op: Numbered::Open,
+            seqid: self.seqid,
+        };
+        let turn = match guard.turn(step) {
             // An owner that never confirmed itself begins anew (RFC 7530 §16.18.5).
             Err(Status::BadSeqid) if !guard.confirmed => Turn::Run,
             turn => turn?,
@@ -49,7 +53,7 @@ impl Operation for Args {
         if !confirmed {
             drop(cx.server.state.files.release_owner(&owner));
         }
-        let running = Running::Numbered(guard, self.seqid);
+        let running = Running::Numbered(guard, step);
         let result = self.open(cx, owner, confirmed).await.map_err(Refused::from);
         let current = match (&result, &cx.current) {
             (Ok(_), Some(Object::Share(object))) => Some(object.key()),

@@ -31,7 +31,7 @@ use crate::types::{ClientId, StateId};
 
 pub use lock::{Conflict, LockError, LockRequest};
 pub use open::{OpenRequest, Opened};
-pub use owner::{Cached, OwnerSeq, Owners, Shared, Turn};
+pub use owner::{Cached, Numbered, OwnerSeq, Owners, Shared, Step, Turn};
 pub use range::{LockKind, Range};
 pub use share::Share;
 pub use stateid::Caller;

@@ -18,10 +18,31 @@ use crate::types::ClientId;
 /// An owner's sequence; its operations hold it while they run.
 pub type Shared = Turns<OwnerSeq>;
 
+/// One operation in an owner's sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// Which operation.
+    pub op: Numbered,
+    /// Its number.
+    pub seqid: u32,
+}
+
+/// The operations that are numbered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "they are called as they are")]
+pub enum Numbered {
+    Open,
+    OpenConfirm,
+    OpenDowngrade,
+    Close,
+    Lock,
+    Locku,
+}
+
 /// Where an owner is in its sequence.
 #[derive(Debug, Default)]
 pub struct OwnerSeq {
-    last: Option<(u32, Cached)>,
+    last: Option<(Step, Cached)>,
     /// Whether OPEN_CONFIRM came.
     pub confirmed: bool,
 }
@@ -47,20 +68,20 @@ pub enum Turn {
 }
 
 impl OwnerSeq {
-    /// Judges the number of an operation; any but the last and the next is NFS4ERR_BAD_SEQID. The
-    /// first one of an owner is what the client says.
-    pub fn turn(&self, seqid: u32) -> Result<Turn, Status> {
+    /// Judges the number of an operation; any but the next, and that of the last operation's
+    /// repetition, is NFS4ERR_BAD_SEQID. The first one of an owner is what the client says.
+    pub fn turn(&self, step: Step) -> Result<Turn, Status> {
         match &self.last {
             None => Ok(Turn::Run),
-            Some((last, cached)) if *last == seqid => Ok(Turn::Replay(cached.clone())),
-            Some((last, _)) if last.wrapping_add(1) == seqid => Ok(Turn::Run),
+            Some((last, cached)) if *last == step => Ok(Turn::Replay(cached.clone())),
+            Some((last, _)) if last.seqid.wrapping_add(1) == step.seqid => Ok(Turn::Run),
             Some(_) => Err(Status::BadSeqid),
         }
     }
 
-    /// Keeps the result of operation `seqid`, unless it is one of those that leave the number
+    /// Keeps the result of an operation, unless it is one of those that leave the number
     /// unused.
-    pub fn finish(&mut self, seqid: u32, cached: Cached) {
+    pub fn finish(&mut self, step: Step, cached: Cached) {
         let unused = matches!(
             cached.status,
             Status::StaleClientid
@@ -73,7 +94,7 @@ impl OwnerSeq {
                 | Status::Moved
         );
         if !unused {
-            self.last = Some((seqid, cached));
+            self.last = Some((step, cached));
         }
     }
 }
@@ -221,30 +242,46 @@ mod tests {
         }
     }
 
+    fn step(seqid: u32) -> Step {
+        Step {
+            op: Numbered::Open,
+            seqid,
+        }
+    }
+
     #[test]
     fn the_next_runs_the_last_is_replayed_and_others_are_bad() {
         let mut seq = OwnerSeq::default();
-        assert!(matches!(seq.turn(u32::MAX), Ok(Turn::Run)));
-        seq.finish(u32::MAX, cached(Status::Ok));
+        assert!(matches!(seq.turn(step(u32::MAX)), Ok(Turn::Run)));
+        seq.finish(step(u32::MAX), cached(Status::Ok));
         assert!(
-            matches!(seq.turn(0), Ok(Turn::Run)),
+            matches!(seq.turn(step(0)), Ok(Turn::Run)),
             "0 is an ordinary number"
         );
-        let Ok(Turn::Replay(replay)) = seq.turn(u32::MAX) else {
+        let Ok(Turn::Replay(replay)) = seq.turn(step(u32::MAX)) else {
             panic!("the last one is replayed");
         };
         assert_eq!(replay.body, &b"body"[..]);
-        assert_eq!(seq.turn(1).unwrap_err(), Status::BadSeqid);
+        assert_eq!(seq.turn(step(1)).unwrap_err(), Status::BadSeqid);
+        let close = Step {
+            op: Numbered::Close,
+            seqid: u32::MAX,
+        };
+        assert_eq!(
+            seq.turn(close).unwrap_err(),
+            Status::BadSeqid,
+            "no repetition"
+        );
     }
 
     #[test]
     fn an_error_that_says_nothing_of_the_owner_leaves_the_number_unused() {
         let mut seq = OwnerSeq::default();
-        seq.finish(7, cached(Status::Ok));
-        seq.finish(8, cached(Status::BadStateid));
-        assert!(matches!(seq.turn(8), Ok(Turn::Run)));
-        seq.finish(8, cached(Status::Noent));
-        assert!(matches!(seq.turn(8), Ok(Turn::Replay(_))));
+        seq.finish(step(7), cached(Status::Ok));
+        seq.finish(step(8), cached(Status::BadStateid));
+        assert!(matches!(seq.turn(step(8)), Ok(Turn::Run)));
+        seq.finish(step(8), cached(Status::Noent));
+        assert!(matches!(seq.turn(step(8)), Ok(Turn::Replay(_))));
     }
 
     #[test]
