@@ -210,7 +210,7 @@ fn requests(metrics: &str, operation: &str) -> f64 {
 
 /// A directory that is not a tmpfs: holes, space and 1 GiB are to meet a real file system.
 fn real_disk() -> PathBuf {
-    PathBuf::from("/var/tmp")
+    std::env::var_os("DITTOFS_TEST_DISK").map_or_else(|| PathBuf::from("/var/tmp"), PathBuf::from)
 }
 
 fn end_of(log: &str) -> &str {

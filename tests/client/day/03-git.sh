@@ -12,7 +12,7 @@ CONFIG
 mkdir repository
 cd repository
 git init -q .
-cp -r ../tree/d0[0-2] .
+cp -r ../tree/d0[0-1] .
 git add .
 git commit -q -m 'Add the files'
 git ls-files | head -20 | while IFS= read -r file; do echo more >> "$file"; done
