@@ -1,10 +1,10 @@
 # Shell functions for the jobs: mounting, and running the steps of a job one by one.
 
-# mount_export VERSION DIRECTORY
-mount_export() {
-    mkdir -p "$2" &&
-    mount -t nfs4 -o "vers=$1,port=$PORT" "$SERVER:/export" "$2" &&
-    grep -q " $2 nfs4 .*vers=$1," /proc/mounts
+# mount_share VERSION SHARE DIRECTORY
+mount_share() {
+    mkdir -p "$3" &&
+    mount -t nfs4 -o "vers=$1,port=$PORT" "$SERVER:/$2" "$3" &&
+    grep -q " $3 nfs4 .*vers=$1," /proc/mounts
 }
 
 # What the client's kernel has to say about the server is part of the result.

@@ -17,14 +17,11 @@ pub struct Ganesha {
 }
 
 impl Ganesha {
-    /// Exports `directory` as `/export` at `address:port`.
-    pub fn start(directory: &Path, address: &str, port: u16) -> Result<Self> {
+    /// Exports directories by name at `address:port`.
+    pub fn start(shares: &[(&str, &Path)], address: &str, port: u16) -> Result<Self> {
         let home = TempDir::with_prefix("ganesha-")?;
         let config = home.path().join("ganesha.conf");
-        fs::write(
-            &config,
-            configuration(directory, home.path(), address, port),
-        )?;
+        fs::write(&config, configuration(shares, home.path(), address, port))?;
         let mut command = Command::new("/usr/bin/ganesha.nfsd");
         command
             .arg("-F")
@@ -48,14 +45,20 @@ impl Ganesha {
     }
 }
 
-fn configuration(directory: &Path, home: &Path, address: &str, port: u16) -> String {
-    format!(
+fn configuration(shares: &[(&str, &Path)], home: &Path, address: &str, port: u16) -> String {
+    let home = home.display();
+    let core = format!(
         "NFS_CORE_PARAM {{ NFS_Protocols=4; NFS_Port={port}; Bind_addr={address}; Enable_NLM=false; \
-           Enable_RQUOTA=false; allow_set_io_flusher_fail=true; }}\n\
-         NFSv4 {{ Graceless=true; Minor_Versions=0,1,2; RecoveryBackend=fs; RecoveryRoot=\"{home}\"; }}\n\
-         EXPORT {{ Export_Id=1; Path=\"{directory}\"; Pseudo=/export; Access_Type=RW; Squash=No_Root_Squash; \
-           SecType=sys; Protocols=4; Transports=TCP; FSAL {{ Name=VFS; }} }}\n",
-        home = home.display(),
-        directory = directory.display(),
-    )
+           Enable_RQUOTA=false; }}\n\
+         NFSv4 {{ Graceless=true; Minor_Versions=0,1,2; RecoveryBackend=fs; RecoveryRoot=\"{home}\"; }}\n"
+    );
+    let exports = shares.iter().enumerate().map(|(id, (name, directory))| {
+        format!(
+            "EXPORT {{ Export_Id={}; Path=\"{}\"; Pseudo=/{name}; Access_Type=RW; Squash=No_Root_Squash; \
+               SecType=sys; Protocols=4; Transports=TCP; FSAL {{ Name=VFS; }} }}\n",
+            id + 1,
+            directory.display()
+        )
+    });
+    core + &exports.collect::<String>()
 }

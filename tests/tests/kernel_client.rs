@@ -47,20 +47,9 @@ fn a_days_work(version: &str) -> Result<()> {
     ];
     site.run("day.sh", &variables)?;
 
-    let planted = tree::inventory(&site.scratch.path().join("tree"))?;
-    let copied = tree::inventory(&site.export.path().join("tree"))?;
-    for (name, entry) in &planted {
-        ensure!(
-            copied.get(name) == Some(entry),
-            "{}: {entry:?} became {:?}",
-            name.display(),
-            copied.get(name)
-        );
-    }
-    ensure!(
-        copied.len() == planted.len(),
-        "the copy has more than the tree"
-    );
+    let planted = site.scratch.path().join("tree");
+    same_trees(&planted, &site.quick.path().join("tree"))?;
+    same_trees(&planted.join("d00"), &site.export.path().join("part"))?;
     let sum = std::fs::read_to_string(site.scratch.path().join("big.sha256"))?;
     ensure!(
         tree::checksum(&site.export.path().join("big"))? == sum,
@@ -78,10 +67,31 @@ fn a_days_work(version: &str) -> Result<()> {
     site.server.finish(&[&own[..], &shared].concat())
 }
 
-/// A server with an empty export, a network, and a directory shared with the client.
+/// The copy, looked at on the server's side, is the tree that was planted.
+fn same_trees(planted: &Path, copied: &Path) -> Result<()> {
+    let (planted, copied) = (tree::inventory(planted)?, tree::inventory(copied)?);
+    for (name, entry) in &planted {
+        let copy = copied.get(name);
+        ensure!(
+            copy == Some(entry),
+            "{}: {entry:?} became {copy:?}",
+            name.display()
+        );
+    }
+    ensure!(
+        copied.len() == planted.len(),
+        "the copy has more than the tree"
+    );
+    Ok(())
+}
+
+/// A server with two empty shares, a network, and a directory shared with the client.
 struct Site {
     network: Network,
+    /// On a disk.
     export: TempDir,
+    /// In memory, if there is room: changes need not wait for the disk.
+    quick: TempDir,
     scratch: TempDir,
     port: u16,
     server: Server,
@@ -90,15 +100,21 @@ struct Site {
 impl Site {
     fn new() -> Result<Self> {
         let network = Network::enter()?;
-        let export = TempDir::with_prefix_in("dittofs-export-", real_disk())?;
-        let scratch = TempDir::with_prefix_in("dittofs-scratch-", real_disk())?;
+        let export = TempDir::with_prefix_in("dittofs-export-", disk())?;
+        let quick = TempDir::with_prefix_in("dittofs-quick-", memory())?;
+        let scratch = TempDir::with_prefix_in("dittofs-scratch-", disk())?;
         let port = TcpListener::bind((network.listen_address(), 0))?
             .local_addr()?
             .port();
-        let server = Server::start(network, export.path(), port)?;
+        let server = Server::start(
+            network,
+            &[("export", export.path()), ("quick", quick.path())],
+            port,
+        )?;
         Ok(Self {
             network,
             export,
+            quick,
             scratch,
             port,
             server,
@@ -148,20 +164,18 @@ enum Server {
 }
 
 impl Server {
-    fn start(network: Network, export: &Path, port: u16) -> Result<Self> {
+    fn start(network: Network, shares: &[(&str, &Path)], port: u16) -> Result<Self> {
         let address = network.listen_address();
         if std::env::var("DITTOFS_TEST_PEER").is_ok_and(|peer| peer == "ganesha") {
-            return Ok(Self::Ganesha(Ganesha::start(export, address, port)?));
+            return Ok(Self::Ganesha(Ganesha::start(shares, address, port)?));
         }
-        let share = format!(
-            "/export={},squash=none,clients={}",
-            export.display(),
-            network.client_network()
-        );
-        let listen = format!("nfs.listen={address}:{port}");
-        Ok(Self::Dittofs(Dittofs::start([
-            "--share", &share, "--set", &listen,
-        ])?))
+        let mut arguments = vec!["--set".to_owned(), format!("nfs.listen={address}:{port}")];
+        for (name, directory) in shares {
+            let (directory, clients) = (directory.display(), network.client_network());
+            let share = format!("/{name}={directory},squash=none,clients={clients}");
+            arguments.extend(["--share".to_owned(), share]);
+        }
+        Ok(Self::Dittofs(Dittofs::start(arguments)?))
     }
 
     fn log(&self) -> String {
@@ -208,9 +222,16 @@ fn requests(metrics: &str, operation: &str) -> f64 {
         .sum()
 }
 
-/// A directory that is not a tmpfs: holes, space and 1 GiB are to meet a real file system.
-fn real_disk() -> PathBuf {
-    std::env::var_os("DITTOFS_TEST_DISK").map_or_else(|| PathBuf::from("/var/tmp"), PathBuf::from)
+/// Where holes, space and 1 GiB meet a real file system.
+fn disk() -> PathBuf {
+    PathBuf::from("/var/tmp")
+}
+
+/// Where nothing waits for a disk.
+fn memory() -> PathBuf {
+    let memory = PathBuf::from("/dev/shm");
+    let room = rustix::fs::statvfs(&memory).map_or(0, |space| space.f_bavail * space.f_frsize);
+    if room < 1 << 29 { disk() } else { memory }
 }
 
 fn end_of(log: &str) -> &str {

@@ -1,4 +1,6 @@
 # POSIX semantics. The silly rename of the client keeps a name for an unlinked open file, hence the one exception.
+# It plays several users, which a server that is not root can't serve.
+[ -n "$SERVER_IS_ROOT" ] || exit 0
 cat > $TMPDIR/pjdfstest.toml <<CONFIG
 [features]
 posix_fallocate = {}

@@ -12,7 +12,8 @@ CONFIG
 mkdir repository
 cd repository
 git init -q .
-cp -r ../tree/d0[0-1] .
+cp -a /run/scratch/tree/d00 ../part
+cp -r ../part d00
 git add .
 git commit -q -m 'Add the files'
 git ls-files | head -20 | while IFS= read -r file; do echo more >> "$file"; done

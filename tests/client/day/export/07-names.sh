@@ -39,8 +39,10 @@ mkfifo pipe
 [ -p pipe ]
 echo through > pipe &
 [ "$(cat pipe)" = through ]
-mknod null c 1 3
-[ "$(stat -c %F:%t:%T null)" = 'character special file:1:3' ]
+if [ -n "$SERVER_IS_ROOT" ]; then
+    mknod null c 1 3
+    [ "$(stat -c %F:%t:%T null)" = 'character special file:1:3' ]
+fi
 
 name=$(printf '%0255d' 7)
 echo long > "$name"
