@@ -1,5 +1,6 @@
 //! What the tests of the built binaries share: starting a `dittofs`, and booting a real Linux client against it.
 
+pub mod compound;
 pub mod dittofs;
 pub mod ganesha;
 pub mod network;

@@ -1,4 +1,4 @@
-//! A place for hosts that load the `hello` adapter and no other: built `dittofs` and `dfsctl`, run as an operator does.
+//! A place for hosts that load one adapter, `hello` unless another is named: built `dittofs` and `dfsctl`, run as an operator does.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -38,14 +38,19 @@ pub struct Finished {
 }
 
 impl Site {
-    /// A fresh one.
+    /// A fresh one, with the `hello` adapter.
     pub fn new() -> Result<Self> {
+        Self::of("hello")
+    }
+
+    /// A fresh one, with this adapter.
+    pub fn of(adapter: &str) -> Result<Self> {
         let root = TempDir::with_prefix("dittofs-site-")?;
         let adapters = root.path().join("adapters");
         fs::create_dir(&adapters)?;
-        let library = "libdittofs_adapter_hello.so";
-        let built = build_directory()?.join(library);
-        fs::copy(&built, adapters.join(library))
+        let library = format!("libdittofs_adapter_{adapter}.so");
+        let built = build_directory()?.join(&library);
+        fs::copy(&built, adapters.join(&library))
             .with_context(|| format!("{} is not built: use `make test`", built.display()))?;
         Ok(Self { root })
     }
@@ -110,6 +115,30 @@ impl Site {
             "{words:?}: {finished:?}"
         );
         Ok(serde_json::from_str(&finished.stdout)?)
+    }
+
+    /// Status and text of the answer to a request with the administrator's token.
+    pub fn rest(&self, method: &str, path: &str, body: &str) -> Result<(u16, String)> {
+        let run: Value = serde_json::from_slice(&bytes(&self.state().join("run.json"))?)?;
+        let address = run
+            .get("api")
+            .and_then(Value::as_str)
+            .context("no address")?;
+        let token = fs::read_to_string(self.state().join("admin-token"))?;
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("http://{address}{path}"))
+            .header("authorization", format!("Bearer {}", token.trim()))
+            .body(body.to_owned())?;
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .build()
+            .new_agent();
+        let mut answer = agent.run(request)?;
+        Ok((
+            answer.status().as_u16(),
+            answer.body_mut().read_to_string()?,
+        ))
     }
 
     /// What the `hello` adapter says to who connects; none if nobody listens.

@@ -10,30 +10,6 @@ use serde_json::{Value, json};
 /// Of SQLite, in bytes.
 const PAGE: usize = 4096;
 
-/// The status of the answer to a request with the administrator's token.
-fn status(site: &Site, method: &str, path: &str, body: &str) -> Result<(u16, String)> {
-    let run: Value = serde_json::from_slice(&bytes(&site.state().join("run.json"))?)?;
-    let address = run
-        .get("api")
-        .and_then(Value::as_str)
-        .context("no address")?;
-    let token = fs::read_to_string(site.state().join("admin-token"))?;
-    let request = ureq::http::Request::builder()
-        .method(method)
-        .uri(format!("http://{address}{path}"))
-        .header("authorization", format!("Bearer {}", token.trim()))
-        .body(body.to_owned())?;
-    let agent = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .build()
-        .new_agent();
-    let mut answer = agent.run(request)?;
-    Ok((
-        answer.status().as_u16(),
-        answer.body_mut().read_to_string()?,
-    ))
-}
-
 #[test]
 fn an_unknown_setting_is_refused_everywhere() -> Result<()> {
     let site = Site::new()?;
@@ -54,8 +30,7 @@ fn an_unknown_setting_is_refused_everywhere() -> Result<()> {
         "nonsense",
     ])?
     .complains(1, &["nonsense"])?;
-    let (code, problem) = status(
-        &site,
+    let (code, problem) = site.rest(
         "PATCH",
         "/api/v1/adapters/hello/settings",
         r#"{"nonsense":1}"#,
@@ -97,7 +72,7 @@ fn a_value_out_of_range_is_refused_everywhere() -> Result<()> {
         r#"{"greeting":5}"#,
         r#"{"greeting":null}"#,
     ] {
-        let (code, problem) = status(&site, "PATCH", "/api/v1/adapters/hello/settings", body)?;
+        let (code, problem) = site.rest("PATCH", "/api/v1/adapters/hello/settings", body)?;
         ensure!(
             code == 422 && problem.contains("greeting"),
             "{body}: {code} {problem}"
@@ -105,7 +80,11 @@ fn a_value_out_of_range_is_refused_everywhere() -> Result<()> {
     }
     // The good half of a bad change is not taken.
     let half = r#"{"greeting":"half","listen":"nowhere"}"#;
-    ensure!(status(&site, "PATCH", "/api/v1/adapters/hello/settings", half)?.0 == 422);
+    ensure!(
+        site.rest("PATCH", "/api/v1/adapters/hello/settings", half)?
+            .0
+            == 422
+    );
     ensure!(site.greeting()? == "hello\n");
     Ok(())
 }
@@ -115,12 +94,16 @@ fn a_body_that_is_no_json_or_too_long_is_refused() -> Result<()> {
     let site = Site::new()?;
     let _host = site.serve(ANY_PORT)?;
     for body in ["", "{", "[]", "nul\0"] {
-        let (code, problem) = status(&site, "PATCH", "/api/v1/adapters/hello/settings", body)?;
+        let (code, problem) = site.rest("PATCH", "/api/v1/adapters/hello/settings", body)?;
         ensure!(code == 400, "{body:?}: {code} {problem}");
     }
     let long = format!(r#"{{"greeting":"{}"}}"#, "x".repeat(2 << 20));
-    ensure!(status(&site, "PATCH", "/api/v1/adapters/hello/settings", &long)?.0 == 413);
-    ensure!(status(&site, "GET", "/api/v1/adapters/goodbye", "")?.0 == 404);
+    ensure!(
+        site.rest("PATCH", "/api/v1/adapters/hello/settings", &long)?
+            .0
+            == 413
+    );
+    ensure!(site.rest("GET", "/api/v1/adapters/goodbye", "")?.0 == 404);
     ensure!(site.greeting()? == "hello\n");
     Ok(())
 }
@@ -139,7 +122,7 @@ fn a_share_on_a_missing_directory_is_refused() -> Result<()> {
     site.dfsctl(["share", "create", "/x", "--path", &text])?
         .complains(1, &[&text])?;
     let body = json!({ "name": "/x", "backend": { "type": "local", "path": missing } }).to_string();
-    let (code, problem) = status(&site, "POST", "/api/v1/shares", &body)?;
+    let (code, problem) = site.rest("POST", "/api/v1/shares", &body)?;
     ensure!(
         (400..500).contains(&code) && problem.contains(&text),
         "{code} {problem}"

@@ -1,0 +1,101 @@
+//! The smallest client: COMPOUNDs of operations without arguments, and EXCHANGE_ID, by hand.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::site::PATIENCE;
+
+/// NFS4ERR_MINOR_VERS_MISMATCH
+pub const MINOR_VERS_MISMATCH: u32 = 10_021;
+
+const PUTROOTFH: u32 = 24;
+const EXCHANGE_ID: u32 = 42;
+const SEQUENCE: u32 = 53;
+
+/// A connection of user 0.
+pub struct Client {
+    stream: TcpStream,
+    xid: u32,
+}
+
+/// What came back.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Of the COMPOUND.
+    pub status: u32,
+    /// As it was sent, if all is well.
+    pub tag: String,
+    /// Number of results.
+    pub results: u32,
+}
+
+impl Client {
+    /// Connects to a server.
+    pub fn connect(address: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self { stream, xid: 0 })
+    }
+
+    /// PUTROOTFH in 4.0.
+    pub fn v40(&mut self) -> Result<Answer> {
+        self.compound(0, &[PUTROOTFH])
+    }
+
+    /// EXCHANGE_ID in 4.1.
+    pub fn v41(&mut self) -> Result<Answer> {
+        // Verifier, the owner "me", no flags, SP4_NONE, no implementation id.
+        let owner = u32::from_be_bytes(*b"me\0\0");
+        self.compound(1, &[EXCHANGE_ID, 0, 1, 2, owner, 0, 0, 0])
+    }
+
+    /// SEQUENCE in a session that there is not.
+    pub fn lost_session(&mut self) -> Result<Answer> {
+        self.compound(1, &[SEQUENCE, 1, 2, 3, 4, 1, 0, 0, 0])
+    }
+
+    /// One operation, with its arguments, as words.
+    pub fn compound(&mut self, minor: u32, operation: &[u32]) -> Result<Answer> {
+        self.xid += 1;
+        // A call of NFSv4 COMPOUND with AUTH_SYS as root; then the tag, the minor version, the count.
+        let mut words = vec![self.xid, 0, 2, 100_003, 4, 1];
+        words.extend([1, 20, 0, 0, 0, 0, 0, 0, 0]);
+        words.extend([4, u32::from_be_bytes(*b"echo"), minor, 1]);
+        words.extend(operation);
+        let mark = (words.len() * 4) as u32 | 1 << 31;
+        let record: Vec<u8> = std::iter::once(&mark)
+            .chain(&words)
+            .flat_map(|word| word.to_be_bytes())
+            .collect();
+        self.stream.write_all(&record)?;
+        self.answer()
+    }
+
+    fn answer(&mut self) -> Result<Answer> {
+        let length = self.word()? & !(1 << 31);
+        let mut record = vec![0; length as usize];
+        self.stream.read_exact(&mut record)?;
+        let mut words = record
+            .chunks_exact(4)
+            .map(|word| word.try_into().map(u32::from_be_bytes));
+        let mut next = || words.next().context("a short reply")?.context("a word");
+        let header = [next()?, next()?, next()?, next()?, next()?, next()?];
+        ensure!(header == [self.xid, 1, 0, 0, 0, 0], "{header:?}");
+        let status = next()?;
+        ensure!(next()? == 4, "the tag has another length");
+        let tag = String::from_utf8(next()?.to_be_bytes().to_vec())?;
+        Ok(Answer {
+            status,
+            tag,
+            results: next()?,
+        })
+    }
+
+    fn word(&mut self) -> Result<u32> {
+        let mut word = [0; 4];
+        self.stream.read_exact(&mut word)?;
+        Ok(u32::from_be_bytes(word))
+    }
+}
