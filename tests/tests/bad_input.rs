@@ -3,9 +3,9 @@
 use std::fs;
 use std::net::TcpListener;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use dittofs_tests::site::{ANY_PORT, PATIENCE, Site, bytes};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Of SQLite, in bytes.
 const PAGE: usize = 4096;
