@@ -11,6 +11,8 @@ pub mod v41;
 mod budget;
 mod client;
 mod meter;
+#[cfg(test)]
+mod model;
 mod recent;
 mod shards;
 mod slot;

@@ -16,7 +16,7 @@ use super::budget::Share;
 use super::client::{Client, Principal};
 use super::meter::{Meter, Unbound};
 use super::slot::{Kept, Request, Turn};
-use super::slots::{self, SlotTable, Wish};
+use super::slots::{self, Found, SlotTable, Wish};
 use crate::compound::REFUSAL_MAX;
 use crate::ops::sequence;
 use crate::status::Status;
@@ -180,32 +180,34 @@ impl Session {
     ) -> Result<Begun, Status> {
         self.admit(info, args)?;
         let wanted = self.wanted(limits);
-        let target = wanted.min(self.slots.accepted());
-        let found = self.slots.begin(&Wish {
+        self.slots.aim(wanted.min(self.slots.accepted()));
+        let wish = Wish {
             slot: args.slot,
             request: info.request(args.sequence),
             connection: info.connection,
-            told: target,
-        })?;
+            highest: args.highest_slot,
+        };
+        let (turn, found) = self.slots.begin(&wish)?;
         if found.other_connection {
             self.associate(info.connection, limits.connections_per_session);
         }
         self.client.renew(now);
-        match found.turn {
+        match turn {
             Turn::Retry(Kept::Whole(_, reply)) => Ok(Begun::Replay(reply)),
             Turn::Retry(Kept::Sequence(ok)) => Ok(Begun::Unkept(ok, Status::RetryUncachedRep)),
             Turn::Retry(Kept::Fault(ok)) => Ok(Begun::Unkept(ok, Status::Serverfault)),
             Turn::Execute(before) => {
                 self.forgot(before.as_deref().map_or(0, <[u8]>::len));
                 if wanted != self.slots.accepted() {
-                    self.resize(wanted, found.told_before, args, limits, now);
+                    self.resize(wanted, &wish, &found, limits, now);
                 }
+                let accepted = self.slots.accepted();
                 let ok = sequence::Ok {
                     session: self.id,
                     sequence: args.sequence,
                     slot: args.slot,
-                    highest_slot: self.slots.accepted().saturating_sub(1),
-                    target_highest_slot: target.saturating_sub(1),
+                    highest_slot: accepted.saturating_sub(1),
+                    target_highest_slot: found.told.min(accepted).saturating_sub(1),
                     // Nothing is revoked without its client being forgotten, and there is nothing
                     // to call back for: no bit of RFC 8881 §18.46.3 is ever true.
                     status_flags: 0,
@@ -246,29 +248,18 @@ impl Session {
         self.share.fair(most, limits.reply_cache)
     }
 
-    /// Brings the table nearer to the size that is wanted. More slots are granted at once, as
-    /// far as there is memory for their replies. Fewer only once the client has seen it
-    /// (RFC 8881 §2.10.6.1, the last two points): the reply before in this slot, whose receipt
-    /// the request proves, invited it to use `told`; it has nothing outstanding beyond; and no
-    /// reply that it may still receive invites it to more.
-    fn resize(&self, wanted: u32, told: u32, args: &sequence::Args, limits: &Limits, now: Instant) {
+    /// Brings the table nearer to the size that is wanted: more slots are granted at once, as
+    /// far as there is memory for their replies; fewer as soon as the client knows.
+    fn resize(&self, wanted: u32, wish: &Wish, found: &Found, limits: &Limits, now: Instant) {
         let accepted = self.slots.accepted();
         if wanted < accepted {
-            let outstanding = args.highest_slot.saturating_add(1);
-            if (1..accepted).contains(&told) && outstanding < accepted {
-                let told = told.max(self.slots.told(args.highest_slot));
-                let keep = wanted.max(told).max(outstanding);
-                let withdrawn = self.slots.shrink(keep, now);
-                self.share.shrink(withdrawn.slots);
-                self.forgot(withdrawn.bytes);
-            }
+            let withdrawn = self.slots.shrink(wish, found, now);
+            self.share.shrink(withdrawn.slots);
+            self.forgot(withdrawn.bytes);
             return;
         }
-        let reserved = self.share.grow(wanted - accepted, limits.reply_cache);
-        if reserved > 0 {
-            let grown = self.slots.grow(accepted + reserved, now, limits.lease);
-            self.share.shrink(reserved.saturating_sub(grown));
-        }
+        let reserve = |more| self.share.grow(more, limits.reply_cache);
+        self.slots.grow(wanted, now, limits.lease, reserve);
     }
 
     fn execute(self: Arc<Self>, cache: bool, ok: sequence::Ok) -> Begun {
@@ -355,6 +346,11 @@ impl Session {
     /// Number of slots that execute a request.
     pub(super) fn in_use(&self) -> i64 {
         self.slots.in_use().into()
+    }
+
+    #[cfg(test)]
+    pub(super) fn table(&self) -> (&SlotTable, &Share) {
+        (&self.slots, &self.share)
     }
 
     fn forgot(&self, bytes: usize) {

@@ -26,6 +26,10 @@ pub(super) struct SlotTable {
     accepted: AtomicU32,
     /// How many ever were.
     granted: AtomicU32,
+    /// How many the client is invited to use.
+    target: AtomicU32,
+    /// Counts the changes of `target`.
+    generation: AtomicU32,
     /// Held by whoever grows or shrinks the table; when slots were last withdrawn.
     withdrawn: Mutex<Option<Instant>>,
     /// Requests that are being executed.
@@ -42,6 +46,19 @@ struct Place {
     connection: u64,
     /// How many slots its reply invites the client to use.
     told: u32,
+    seal: Option<Seal>,
+}
+
+/// What the client knows once it has seen the reply that this goes with.
+#[derive(Debug, Clone, Copy)]
+struct Seal {
+    /// That the target is the one of this generation, which other replies that are still under way
+    /// may contradict;
+    generation: u32,
+    /// and, the second time, how many slots those invite it to use at most. Whatever was executed
+    /// before the first time and was not outstanding when the second request was sent, its
+    /// reply was seen by then.
+    told: Option<u32>,
 }
 
 /// A request that wants a slot.
@@ -53,18 +70,16 @@ pub(super) struct Wish {
     pub(super) request: Request,
     /// The connection that it comes over.
     pub(super) connection: u64,
-    /// How many slots the reply will invite the client to use.
-    pub(super) told: u32,
+    /// The highest slot in which the client has a request outstanding.
+    pub(super) highest: u32,
 }
 
 /// A slot that was found, or taken.
 #[derive(Debug)]
 pub(super) struct Found {
-    /// What is to be done.
-    pub(super) turn: Turn,
-    /// How many slots the reply before invited the client to use. That the client goes on in
-    /// this slot says that it has seen that reply.
-    pub(super) told_before: u32,
+    /// How many slots the reply is to invite the client to use.
+    pub(super) told: u32,
+    seal: Option<Seal>,
     /// Whether the slot's last request came over another connection.
     pub(super) other_connection: bool,
 }
@@ -85,6 +100,8 @@ impl SlotTable {
             chunks: std::array::from_fn(|_| OnceLock::new()),
             accepted: AtomicU32::new(0),
             granted: AtomicU32::new(0),
+            target: AtomicU32::new(0),
+            generation: AtomicU32::new(0),
             withdrawn: Mutex::new(None),
             in_use: AtomicU32::new(0),
             kept: AtomicUsize::new(0),
@@ -113,11 +130,21 @@ impl SlotTable {
         self.in_use.load(Ordering::Relaxed)
     }
 
+    /// Invites the client to use `target` slots from now on.
+    pub(super) fn aim(&self, target: u32) {
+        if self.target.load(Ordering::Relaxed) == target {
+            return;
+        }
+        let _resizing = self.withdrawn.lock();
+        self.target.store(target, Ordering::Relaxed);
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
     /// Takes the slot for a request, or finds that it was executed already. A refusal changes
     /// nothing.
-    pub(super) fn begin(&self, wish: &Wish) -> Result<Found, Status> {
+    pub(super) fn begin(&self, wish: &Wish) -> Result<(Turn, Found), Status> {
         let place = self.place(wish.slot).ok_or(Status::Badslot)?;
-        let found = {
+        let (turn, found) = {
             let mut place = place.lock();
             if wish.slot >= self.accepted() {
                 return Err(Status::Badslot);
@@ -125,21 +152,24 @@ impl SlotTable {
             let turn = place.slot.begin(wish.request)?;
             let other_connection = place.connection != wish.connection;
             place.connection = wish.connection;
-            let told_before = place.told;
+            let told = self.target.load(Ordering::Relaxed);
+            let mut seal = None;
             if let Turn::Execute(_) = turn {
-                place.told = wish.told;
+                place.told = told;
+                seal = place.seal.take();
                 self.in_use.fetch_add(1, Ordering::Relaxed);
             }
-            Found {
-                turn,
-                told_before,
+            let found = Found {
+                told,
+                seal,
                 other_connection,
-            }
+            };
+            (turn, found)
         };
-        if let Turn::Execute(Some(reply)) = &found.turn {
+        if let Turn::Execute(Some(reply)) = &turn {
             self.kept.fetch_sub(reply.len(), Ordering::Relaxed);
         }
-        Ok(found)
+        Ok((turn, found))
     }
 
     /// Ends the execution of the request that has taken `slot`.
@@ -153,9 +183,31 @@ impl SlotTable {
         self.in_use.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// How many slots the client may still believe it was invited to use, if its highest
-    /// outstanding request is in slot `highest`: it has seen all replies but those of lower slots.
-    pub(super) fn told(&self, highest: u32) -> u32 {
+    /// Withdraws slots that the target is below, from the highest down, as far as the client
+    /// knows that it may not use them. `wish` took its slot; that it did so with the next number
+    /// proves that the client has seen the reply before there, and so all that this reply's seal
+    /// speaks of (RFC 8881 §2.10.6.1, last point).
+    pub(super) fn shrink(&self, wish: &Wish, found: &Found, now: Instant) -> Withdrawn {
+        let generation = self.generation.load(Ordering::Acquire);
+        let before = found.seal.filter(|seal| seal.generation == generation);
+        let unseen = self.told_up_to(wish.highest);
+        if let Some(place) = self.place(wish.slot) {
+            place.lock().seal = Some(Seal {
+                generation,
+                told: before.map(|_| unseen),
+            });
+        }
+        let Some(told) = before.and_then(|seal| seal.told) else {
+            return Withdrawn::default();
+        };
+        let outstanding = wish.highest.saturating_add(1);
+        let target = self.target.load(Ordering::Relaxed);
+        self.withdraw(target.max(told).max(unseen).max(outstanding), now)
+    }
+
+    /// How many slots a reply may invite the client to use that it had not seen when its highest
+    /// outstanding request was in slot `highest`.
+    fn told_up_to(&self, highest: u32) -> u32 {
         (0..=highest)
             .map_while(|slot| self.place(slot))
             .map(|place| place.lock().told)
@@ -165,7 +217,7 @@ impl SlotTable {
 
     /// Withdraws slots from the highest down to number `to`, up to the first in use. None if
     /// another thread is at it.
-    pub(super) fn shrink(&self, to: u32, now: Instant) -> Withdrawn {
+    fn withdraw(&self, to: u32, now: Instant) -> Withdrawn {
         let mut done = Withdrawn::default();
         let Some(mut withdrawn) = self.withdrawn.try_lock() else {
             return done;
@@ -183,20 +235,25 @@ impl SlotTable {
         done
     }
 
-    /// Grants slots up to `to` in all; returns how many. None if another thread is at it, or if
-    /// slots were withdrawn within the last `rest`: a request that lay unread in an abandoned
-    /// connection must not find its slot fresh again.
-    pub(super) fn grow(&self, to: u32, now: Instant, rest: Duration) -> u32 {
+    /// Grants slots up to `to` in all, as many of them as `reserve` has memory for. None if another
+    /// thread is at it, or if slots were withdrawn within the last `rest`: a request that lay
+    /// unread in an abandoned connection must not find its slot fresh again.
+    pub(super) fn grow(
+        &self,
+        to: u32,
+        now: Instant,
+        rest: Duration,
+        reserve: impl FnOnce(u32) -> u32,
+    ) {
         let Some(withdrawn) = self.withdrawn.try_lock() else {
-            return 0;
+            return;
         };
-        let before = self.accepted();
         let resting = withdrawn.is_some_and(|at| now.saturating_duration_since(at) <= rest);
-        if resting || to.min(MOST) <= before {
-            return 0;
+        let accepted = self.accepted();
+        let more = to.min(MOST).saturating_sub(accepted);
+        if !resting && more > 0 {
+            self.open(accepted + reserve(more));
         }
-        self.open(to.min(MOST));
-        to.min(MOST) - before
     }
 
     /// Withdraws the highest slot; the bytes that its reply took, or `None` if it is in use.
@@ -205,6 +262,7 @@ impl SlotTable {
         let reply = place.slot.retire().ok()?;
         self.accepted.store(slot, Ordering::Release);
         place.told = 0;
+        place.seal = None;
         drop(place);
         let bytes = reply.as_deref().map_or(0, <[u8]>::len);
         self.kept.fetch_sub(bytes, Ordering::Relaxed);
@@ -218,6 +276,17 @@ impl SlotTable {
         }
         self.granted.fetch_max(count, Ordering::Relaxed);
         self.accepted.store(count, Ordering::Release);
+    }
+
+    /// Whether the slot was withdrawn after its last request.
+    #[cfg(test)]
+    #[allow(
+        dead_code,
+        reason = "the race tests compile this file too, and need it not"
+    )]
+    pub(super) fn was_withdrawn(&self, slot: u32) -> bool {
+        self.place(slot)
+            .is_some_and(|place| matches!(place.lock().slot, Slot::Retired(..)))
     }
 
     fn place(&self, slot: u32) -> Option<&Mutex<Place>> {
