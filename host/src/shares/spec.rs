@@ -51,6 +51,11 @@ impl FromStr for ShareName {
         let Some(rest) = text.strip_prefix('/') else {
             return wrong("the name of a share starts with /, as in /export");
         };
+        if rest.is_empty() {
+            return wrong(
+                "/ is the root that holds the shares; name a share below it, as in /export",
+            );
+        }
         if text.len() > MAX_NAME {
             return wrong("the name of a share has at most 1024 bytes");
         }
@@ -240,7 +245,7 @@ mod tests {
             ("/a", "share", "/NAME=DIR"),
             ("a=/srv", "name", "starts with /"),
             ("/a/../b=/srv", "name", "neither . nor .."),
-            ("/=/srv", "name", "followed by a name"),
+            ("/=/srv", "name", "below it"),
             ("/a//b=/srv", "name", "followed by a name"),
             ("/a=", "backend", "directory or `memory`"),
             ("/a=/srv,rw", "options", "\"rw\""),

@@ -72,8 +72,10 @@ impl Files {
             .files
             .get(key)
             .and_then(|file| file.lockers.get(owner).copied());
-        // Who has locks here has a sequence of its own by now (RFC 7530 §16.10.5).
-        if caller == Caller::V40 && known.is_some_and(|id| shard.belongs(id, open_id)) {
+        // Who has locks here has a sequence of its own by now (RFC 7530 §16.10.5). A stateid that
+        // holds none might as well be gone, and clients begin with it anew.
+        let holds = |id| shard.belongs(id, open_id) && shard.locks_of(key, id) != 0;
+        if caller == Caller::V40 && known.is_some_and(holds) {
             return Err(Status::BadSeqid.into());
         }
         self.check(shard, caller, key, owner, known, request)?;

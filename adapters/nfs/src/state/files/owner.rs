@@ -110,6 +110,8 @@ struct Inner {
     clients: HashMap<ClientId, HashMap<Owner, Slot>>,
     /// Whose the opens were that owners closed last: a repeated CLOSE finds its owner here.
     closed: HashMap<Id, Owner>,
+    /// When idle owners were last looked for.
+    swept: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -162,6 +164,7 @@ impl Owners {
         Ok(sequence)
     }
 
+    /// At most once in a lease, as all owners are looked at.
     pub(super) fn forget_idle(
         &self,
         now: Instant,
@@ -170,6 +173,13 @@ impl Owners {
     ) {
         let mut inner = self.inner.lock();
         let inner = &mut *inner;
+        if inner
+            .swept
+            .is_some_and(|at| now.saturating_duration_since(at) < lease)
+        {
+            return;
+        }
+        inner.swept = Some(now);
         for owners in inner.clients.values_mut() {
             forget_idle(owners, &mut inner.closed, now, lease, &has_state);
         }
@@ -322,10 +332,9 @@ mod tests {
         owners.note_closed(&me, Id(7));
         owners.forget_idle(start + lease, lease, |_| false);
         assert_eq!(owners.of_closed(Id(7)).as_ref(), Some(&me));
-        let late = start + lease * 2;
-        owners.forget_idle(late, lease, |_| true);
+        owners.forget_idle(start + lease * 2, lease, |_| true);
         assert!(owners.of_closed(Id(7)).is_some(), "it has state");
-        owners.forget_idle(late, lease, |_| false);
+        owners.forget_idle(start + lease * 3, lease, |_| false);
         assert_eq!(owners.of_closed(Id(7)), None);
     }
 }

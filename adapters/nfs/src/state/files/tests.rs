@@ -477,11 +477,14 @@ fn an_owner_of_40_with_locks_in_a_file_is_not_new_there() {
         let wanted = want(at, 1, LockKind::Write);
         w.files
             .lock_first(caller, &open, &key(1), &locker(1, 1), wanted)
-            .map(|_| ())
     };
-    assert_eq!(lock(Caller::V40, 0), Ok(()));
+    let first = lock(Caller::V40, 0).unwrap();
     assert_eq!(lock(Caller::V40, 1), Err(Status::BadSeqid.into()));
-    assert_eq!(lock(V41, 1), Ok(()));
+    let all = Range::new(0, u64::MAX).unwrap();
+    let none = w.files.unlock(Caller::V40, &first, &key(1), all, 100);
+    assert_eq!(none.map(|stateid| stateid.seqid), Ok(2));
+    assert_eq!(lock(Caller::V40, 1).map(|stateid| stateid.seqid), Ok(3));
+    assert!(lock(V41, 2).is_ok());
 }
 
 proptest! {
