@@ -1,8 +1,11 @@
 //! What one COMPOUND costs from its decoding to its encoded reply, without socket and border.
 //!
 //! `sequence_validation` is a lone SEQUENCE; `compound_dispatch` adds PUTFH and GETATTR, and has
-//! the same without a session in 4.0. Allocations per operation are printed first.
+//! the same without a session in 4.0; each on a host without metrics (`inert`) and on one with
+//! (`recording`). Allocations per COMPOUND are printed first.
+#![allow(clippy::expect_used)]
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -10,48 +13,54 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use dittofs_benches::allocations::{self, Counting};
 use dittofs_benches::{Rig, Template};
 use dittofs_nfs::metrics::Metrics;
+use dittofs_testkit::host::MemoryHost;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
 fn sequence_validation(c: &mut Criterion) {
-    let rig = Rig::new(Metrics::default());
-    let template = Template::sequence(rig.session("bench"));
-    measure(
-        c,
-        "sequence_validation",
-        Load {
-            rig,
-            template,
-            number: 0,
-        },
-    );
+    for (name, metrics) in hosts() {
+        let rig = Rig::new(metrics);
+        let template = Template::sequence(rig.session("bench"));
+        measure(
+            c,
+            &format!("sequence_validation/{name}"),
+            Load::new(&rig, template),
+        );
+    }
 }
 
 fn compound_dispatch(c: &mut Criterion) {
-    let rig = Rig::new(Metrics::default());
-    let root = rig.root();
-    let template = Template::getattr40(&root);
-    measure(
-        c,
-        "compound_dispatch/v40",
-        Load {
-            rig: rig.clone(),
-            template,
-            number: 0,
-        },
-    );
-    let template = Template::getattr41(rig.session("bench"), &root);
-    measure(
-        c,
-        "compound_dispatch/v41",
-        Load {
-            rig: rig.clone(),
-            template,
-            number: 0,
-        },
-    );
-    two_threads(c, &rig, &root);
+    for (name, metrics) in hosts() {
+        let rig = Rig::new(metrics);
+        let root = rig.root();
+        let template = Template::getattr40(&root);
+        measure(
+            c,
+            &format!("compound_dispatch/v40/{name}"),
+            Load::new(&rig, template),
+        );
+        let template = Template::getattr41(rig.session("bench"), &root);
+        measure(
+            c,
+            &format!("compound_dispatch/v41/{name}"),
+            Load::new(&rig, template),
+        );
+        two_threads(
+            c,
+            &format!("compound_dispatch/v41_two_threads/{name}"),
+            &rig,
+            &root,
+        );
+    }
+}
+
+/// A host that has no metrics, and one that has.
+fn hosts() -> [(&'static str, Metrics); 2] {
+    let host = Arc::new(MemoryHost::default());
+    let (context, _running) = host.context(Arc::from([]));
+    let recording = Metrics::new(context.metrics()).expect("the host takes every family");
+    [("inert", Metrics::default()), ("recording", recording)]
 }
 
 /// Requests that are made ready ahead of the clock.
@@ -65,6 +74,14 @@ struct Load {
 }
 
 impl Load {
+    fn new(rig: &Rig, template: Template) -> Self {
+        Self {
+            rig: rig.clone(),
+            template,
+            number: 0,
+        }
+    }
+
     fn batch(&mut self, count: u64) -> Vec<Bytes> {
         (0..count)
             .map(|_| {
@@ -104,17 +121,12 @@ fn measure(c: &mut Criterion, name: &str, mut load: Load) {
 
 /// Two clients on two threads, each with `count` requests: half the time per request of one
 /// thread means that they share nothing.
-fn two_threads(c: &mut Criterion, rig: &Rig, root: &Bytes) {
+fn two_threads(c: &mut Criterion, name: &str, rig: &Rig, root: &Bytes) {
     let mut loads = ["left", "right"].map(|owner| {
         let rig = rig.reconnected();
-        let template = Template::getattr41(rig.session(owner), root);
-        Load {
-            rig,
-            template,
-            number: 0,
-        }
+        Load::new(&rig, Template::getattr41(rig.session(owner), root))
     });
-    c.bench_function("compound_dispatch/v41_two_threads", |b| {
+    c.bench_function(name, |b| {
         b.iter_custom(|count| {
             let longest = std::thread::scope(|scope| {
                 let threads = loads
