@@ -11,14 +11,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
 use dittofs_sdk::vfs::{Cred, Handle, Time};
 use dittofs_sdk::{Share, Shares, Squash};
 use uuid::Uuid;
 
 use crate::rpc::{Auth, Call};
 use crate::status::Status;
-use crate::types::FileHandle;
+use crate::types::{FH_MAX, FileHandle};
 
 /// One snapshot of what is exported: the pseudo file system, with a junction per share.
 pub struct Exports {
@@ -193,7 +192,7 @@ pub fn root(exports: &Arc<Exports>) -> Object {
 
 /// Finds what `handle` names and lets the caller pass, or not.
 pub fn resolve(exports: &Arc<Exports>, call: &Call, handle: &FileHandle) -> Result<Object, Status> {
-    match &*handle.0 {
+    match handle.as_bytes() {
         [FORMAT, PSEUDO, id @ ..] => {
             let id = u64::from_be_bytes(id.try_into().map_err(|_| Status::Badhandle)?);
             if !exports.nodes.contains_key(&id) {
@@ -255,20 +254,14 @@ fn squash(share: &Share, auth: &Auth) -> Cred {
 impl Object {
     /// The file handle that names it.
     pub fn file_handle(&self) -> FileHandle {
+        const { assert!(2 + 16 + Handle::MAX <= FH_MAX) };
         match self {
-            Self::Pseudo(dir) => {
-                let mut bytes = vec![FORMAT, PSEUDO];
-                bytes.extend_from_slice(&dir.id.to_be_bytes());
-                FileHandle(Bytes::from(bytes))
-            }
-            Self::Share(object) => {
-                let inner = object.handle.as_bytes();
-                let mut bytes = Vec::with_capacity(18 + inner.len());
-                bytes.extend_from_slice(&[FORMAT, SHARE]);
-                bytes.extend_from_slice(object.share.id.as_bytes());
-                bytes.extend_from_slice(inner);
-                FileHandle(Bytes::from(bytes))
-            }
+            Self::Pseudo(dir) => FileHandle::of(&[&[FORMAT, PSEUDO], &dir.id.to_be_bytes()]),
+            Self::Share(object) => FileHandle::of(&[
+                &[FORMAT, SHARE],
+                object.share.id.as_bytes(),
+                object.handle.as_bytes(),
+            ]),
         }
     }
 

@@ -3,7 +3,6 @@
 
 use std::fmt;
 
-use bytes::Bytes;
 use dittofs_sdk::vfs::DirChange;
 
 use crate::xdr::{BadXdr, Decode, Encode, Reader, Writer, xdr_struct};
@@ -114,19 +113,50 @@ impl Encode for StateId {
     }
 }
 
-/// nfs_fh4: opaque to clients; [`exports`](crate::exports) makes and reads it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct FileHandle(pub Bytes);
+/// nfs_fh4: opaque to clients; [`exports`](crate::exports) makes and reads it. Kept in place,
+/// because every request has one and a copy costs less than an allocation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct FileHandle {
+    len: u8,
+    // Zeros beyond `len`.
+    bytes: [u8; FH_MAX],
+}
+
+impl FileHandle {
+    /// These parts, one after the other. The caller sees to it that they fit; what does not
+    /// is cut.
+    pub fn of(parts: &[&[u8]]) -> Self {
+        let mut bytes = [0; FH_MAX];
+        let mut len = 0_u8;
+        let all = parts.iter().copied().flatten();
+        for (place, byte) in bytes.iter_mut().zip(all) {
+            *place = *byte;
+            len += 1;
+        }
+        Self { len, bytes }
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for FileHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FileHandle({:02x?})", self.as_bytes())
+    }
+}
 
 impl Decode for FileHandle {
     fn decode(reader: &mut Reader) -> Result<Self, BadXdr> {
-        reader.opaque(FH_MAX).map(Self)
+        reader.with_opaque(FH_MAX, |bytes| Self::of(&[bytes]))
     }
 }
 
 impl Encode for FileHandle {
     fn encode(&self, writer: &mut Writer) {
-        writer.opaque(&self.0);
+        writer.opaque(self.as_bytes());
     }
 }
 
@@ -217,9 +247,10 @@ impl Bitmap {
 
 impl Decode for Bitmap {
     fn decode(reader: &mut Reader) -> Result<Self, BadXdr> {
-        let words: Vec<u32> = reader.array(64)?;
+        let words = reader.read::<u32>()? as usize;
         let mut bits = 0;
-        for (i, &word) in words.iter().enumerate() {
+        for i in 0..words {
+            let word: u32 = reader.read()?;
             if i < Self::WORDS {
                 bits |= u128::from(word) << (32 * i);
             } else if word != 0 {
@@ -300,6 +331,8 @@ impl Minor {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     #[test]

@@ -36,7 +36,6 @@ mod tests {
     use super::*;
     use crate::ops::fixture::{Fixture, share};
     use crate::types::Minor;
-    use bytes::Bytes;
     use dittofs_sdk::Share;
 
     #[tokio::test]
@@ -65,7 +64,7 @@ mod tests {
             b"\x01\x01abc",
             &[9; 128],
         ] {
-            let object = FileHandle(Bytes::copy_from_slice(bytes));
+            let object = FileHandle::of(&[bytes]);
             assert_eq!(Args { object }.run(&mut cx).await, Err(Status::Badhandle));
         }
     }
@@ -86,7 +85,6 @@ mod tests {
             .file_handle();
         for after in [Fixture::with([closed]), Fixture::with([])] {
             let mut cx = after.cx(Minor::V41);
-            let object = object.clone();
             assert_eq!(Args { object }.run(&mut cx).await, Err(Status::Stale));
         }
     }
