@@ -51,6 +51,10 @@ impl Flags {
     /// It may not stand after SEQUENCE either.
     pub const ALWAYS_ALONE: Self = Self(8);
 
+    /// Executed twice it would fail or undo what others did since, and in 4.0 nothing else keeps a
+    /// repetition from being executed.
+    pub const ONCE: Self = Self(16);
+
     /// Whether all of `other` is in this set.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
@@ -153,12 +157,12 @@ ops! {
      3 ACCESS               Access              access               All    [NEEDS_FH];
      4 CLOSE                Close               close                All    [NEEDS_FH MODIFIES];
      5 COMMIT               Commit              commit               All    [NEEDS_FH];
-     6 CREATE               Create              create               All    [NEEDS_FH MODIFIES];
+     6 CREATE               Create              create               All    [NEEDS_FH MODIFIES ONCE];
      7 DELEGPURGE           DelegPurge          delegpurge           All    [];
      8 DELEGRETURN          DelegReturn         delegreturn          All    [NEEDS_FH MODIFIES];
      9 GETATTR              GetAttr             getattr              All    [NEEDS_FH];
     10 GETFH                GetFh               getfh                All    [NEEDS_FH];
-    11 LINK                 Link                link                 All    [NEEDS_FH MODIFIES];
+    11 LINK                 Link                link                 All    [NEEDS_FH MODIFIES ONCE];
     12 LOCK                 Lock                lock                 All    [NEEDS_FH MODIFIES];
     13 LOCKT                LockT               lockt                All    [NEEDS_FH];
     14 LOCKU                LockU               locku                All    [NEEDS_FH MODIFIES];
@@ -175,13 +179,13 @@ ops! {
     25 READ                 Read                read                 All    [NEEDS_FH];
     26 READDIR              ReadDir             readdir              All    [NEEDS_FH];
     27 READLINK             ReadLink            readlink             All    [NEEDS_FH];
-    28 REMOVE               Remove              remove               All    [NEEDS_FH MODIFIES];
-    29 RENAME               Rename              rename               All    [NEEDS_FH MODIFIES];
+    28 REMOVE               Remove              remove               All    [NEEDS_FH MODIFIES ONCE];
+    29 RENAME               Rename              rename               All    [NEEDS_FH MODIFIES ONCE];
     30 RENEW                Renew               renew                Only40 [];
     31 RESTOREFH            RestoreFh           restorefh            All    [];
     32 SAVEFH               SaveFh              savefh               All    [NEEDS_FH];
     33 SECINFO              SecInfo             secinfo              All    [NEEDS_FH];
-    34 SETATTR              SetAttr             setattr              All    [NEEDS_FH MODIFIES];
+    34 SETATTR              SetAttr             setattr              All    [NEEDS_FH MODIFIES ONCE];
     35 SETCLIENTID          SetClientId         setclientid          Only40 [MODIFIES];
     36 SETCLIENTID_CONFIRM  SetClientIdConfirm  setclientid_confirm  Only40 [MODIFIES];
     37 VERIFY               Verify              verify               All    [NEEDS_FH];

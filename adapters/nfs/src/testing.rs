@@ -129,13 +129,20 @@ impl Harness {
 
     /// Runs encoded COMPOUND4args; returns encoded COMPOUND4res.
     pub(crate) async fn serve(&self, args: &[u8]) -> Bytes {
+        static LAST: AtomicU32 = AtomicU32::new(1000);
+        self.serve_as(LAST.fetch_add(1, Ordering::Relaxed), args)
+            .await
+    }
+
+    /// As [`serve`](Self::serve), with this transaction id.
+    pub(crate) async fn serve_as(&self, xid: u32, args: &[u8]) -> Bytes {
         // Header with AUTH_SYS of no groups.
         const HEADER: usize = 40 + 20;
         let call = Call {
             connection: Arc::clone(&self.connection),
             peer: self.connection.peer,
             auth: self.auth.clone(),
-            xid: 1,
+            xid,
             size: HEADER + args.len(),
             digest: self.server.digest(args),
         };

@@ -12,6 +12,7 @@ use crate::ops::sequence;
 use crate::rpc::Call;
 use crate::server::Server;
 use crate::state::Begun;
+use crate::state::answers::{self, RequestId};
 use crate::status::Status;
 use crate::table::{Flags, OP_ILLEGAL, Op, Row};
 use crate::types::Minor;
@@ -50,8 +51,7 @@ pub async fn serve(server: Arc<Server>, call: Call, request: Request, reply: Buf
                 results.finish(&mut cx, Status::Resource, 0);
             } else {
                 cx.reply_limit = settings.reply_limit();
-                let (status, count) = run_ops(&mut cx, ops, 0).await;
-                results.finish(&mut cx, status, count);
+                return once(cx, results, ops, start).await;
             }
         }
         Plan::Lone(op) => {
@@ -72,6 +72,38 @@ pub async fn serve(server: Arc<Server>, call: Call, request: Request, reply: Buf
         }
     }
     cx.reply.into_buffer()
+}
+
+/// Runs a 4.0 COMPOUND, unless it is one that must run once and has run.
+async fn once(mut cx: Cx, results: Results, ops: Vec<Op>, start: usize) -> Buffer {
+    let mut turn = None;
+    if ops.iter().any(|op| op.has(Flags::ONCE)) {
+        let reply = cx.server.state.answers.of((&cx.call).into(), cx.now);
+        let taken = reply.take().await;
+        if let Some(bytes) = &*taken {
+            cx.reply.truncate(start);
+            cx.reply.raw(bytes);
+            return cx.reply.into_buffer();
+        }
+        turn = Some(taken);
+    }
+    let (status, count) = run_ops(&mut cx, ops, 0).await;
+    results.finish(&mut cx, status, count);
+    if let Some(mut turn) = turn {
+        *turn = answers::kept(cx.reply.as_slice().get(start..).unwrap_or_default());
+    }
+    cx.reply.into_buffer()
+}
+
+impl From<&Call> for RequestId {
+    fn from(call: &Call) -> Self {
+        Self {
+            peer: call.peer,
+            principal: (&call.auth).into(),
+            xid: call.xid,
+            digest: call.digest,
+        }
+    }
 }
 
 /// SEQUENCE decides whether the rest is run, replayed or refused (RFC 8881 §2.10.6).
@@ -253,4 +285,44 @@ fn finish_without_results(reply: Buffer, request: &Request, status: Status) -> B
     writer.opaque(&request.tag);
     writer.write(&0_u32);
     writer.into_buffer()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::status::Status;
+    use crate::testing::{Compound, Harness, Reply};
+    use crate::types::Bitmap;
+
+    fn create(h: &Harness) -> Compound<'_> {
+        h.compound(0).putrootfh().lookup("export").op(6, |w| {
+            w.write(&2_u32);
+            w.write("dir");
+            w.write(&Bitmap::EMPTY);
+            w.write(&0_u32);
+        })
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_is_asked_for_again_is_made_once() {
+        let h = Harness::new();
+        let create = create(&h).bytes();
+        let first = h.serve_as(1, &create).await;
+        Reply::new(first.clone()).ok();
+        assert_eq!(h.serve_as(1, &create).await, first);
+        for (other, xid) in [(&h, 2), (&h.as_user(2000), 1)] {
+            let reply = Reply::new(other.serve_as(xid, &create).await);
+            assert_eq!(reply.status, Status::Exist);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_question_that_is_asked_again_is_answered_anew() {
+        let h = Harness::new();
+        let lookup = h.compound(0).putrootfh().lookup("export").lookup("dir");
+        let lookup = lookup.bytes();
+        let missing = Reply::new(h.serve_as(1, &lookup).await);
+        assert_eq!(missing.status, Status::Noent);
+        create(&h).run().await.ok();
+        Reply::new(h.serve_as(1, &lookup).await).ok();
+    }
 }

@@ -2,6 +2,7 @@
 //! random bytes are arguments, and what must be closed or sent is returned. No lock here is held
 //! across anything that waits.
 
+pub mod answers;
 pub mod clients;
 pub mod files;
 pub mod session;
@@ -30,6 +31,7 @@ use dittofs_sdk::vfs::File;
 use crate::status::Status;
 use crate::types::SessionId;
 
+pub use answers::Answers;
 pub use client::{Client, Principal};
 pub use clients::Clients;
 pub use files::Files;
@@ -45,6 +47,8 @@ pub struct State {
     pub clients: Clients,
     /// Opens and locks.
     pub files: Files,
+    /// What was answered to 4.0 clients.
+    pub answers: Answers,
     sessions: Shards<SessionId, Arc<Session>>,
     meter: Arc<Meter>,
     replies: Arc<Budget>,
@@ -76,6 +80,7 @@ impl State {
         Self {
             clients: Clients::new(boot, now, keys),
             files: Files::new(boot, keys.clone()),
+            answers: Answers::default(),
             sessions: Shards::new(keys.clone()),
             meter,
             replies: Arc::default(),
