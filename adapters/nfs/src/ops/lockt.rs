@@ -63,3 +63,49 @@ fn require_file(minor: Minor, kind: Kind) -> Result<(), Status> {
         (_, Minor::V41) => Err(Status::WrongType),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::status::Status;
+    use crate::testing::{Client41, Compound, Harness};
+    use crate::types::{ClientId, StateId};
+
+    fn test<'h>(client: &Client41<'h>, owner: &str) -> Compound<'h> {
+        let compound = client.compound().putrootfh().lookup("export");
+        compound.lookup("f").op(13, |w| {
+            w.write(&1_u32);
+            w.write(&5_u64);
+            w.write(&1_u64);
+            w.write(&client.id);
+            w.write(owner);
+        })
+    }
+
+    #[tokio::test]
+    async fn it_tells_whose_lock_is_in_the_way_and_takes_none() {
+        let h = Harness::new();
+        let (a, b) = (h.client41("a").await, h.client41("b").await);
+        let open = a.compound().putrootfh().lookup("export");
+        let open = open.open_file(a.id, 0, "owner", "f");
+        let lock = open.lock_file((StateId::CURRENT, 0), a.id, ("l", 0));
+        lock.run().await.ok();
+
+        let mut reply = test(&b, "l").run().await;
+        assert_eq!(reply.status, Status::Denied);
+        assert_eq!(reply.skip(3).next(), (13, Status::Denied));
+        let range: (u64, u64) = (reply.body(), reply.body());
+        let (kind, owner): (u32, ClientId) = (reply.body(), reply.body());
+        assert_eq!((range, kind, owner), ((0, 10), 2, a.id));
+
+        test(&a, "l").run().await.ok();
+        assert_eq!(test(&a, "other").status().await, Status::Denied);
+        let dir = b.compound().putrootfh().lookup("export").op(13, |w| {
+            w.write(&1_u32);
+            w.write(&0_u64);
+            w.write(&1_u64);
+            w.write(&b.id);
+            w.write("l");
+        });
+        assert_eq!(dir.status().await, Status::Isdir);
+    }
+}

@@ -56,3 +56,50 @@ impl Args {
         Ok(stateid)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::status::Status;
+    use crate::testing::Harness;
+    use crate::types::StateId;
+
+    #[tokio::test]
+    async fn an_open_gives_up_what_it_has_and_gains_nothing() {
+        let h = Harness::new();
+        let client = h.client41("a").await;
+        let open = client.compound().putrootfh().lookup("export");
+        // Once for reading alone, so that there is something to go back to.
+        let read_only = open.op(18, |w| {
+            for word in [0_u32, 1, 0] {
+                w.write(&word);
+            }
+            w.write(&client.id);
+            w.write("owner");
+            for word in [1_u32, 0, 0, 0, 0] {
+                w.write(&word);
+            }
+            w.write("f");
+        });
+        read_only.run().await.ok();
+        let open = client.compound().putrootfh().lookup("export");
+        let open = open.open_file(client.id, 0, "owner", "f");
+        let stateid: StateId = open.run().await.skip(2).ok_body();
+        let at = |stateid: StateId, access: u32| {
+            let compound = client.compound().putrootfh().lookup("export");
+            compound.lookup("f").op(21, |w| {
+                w.write(&stateid);
+                w.write(&0_u32);
+                w.write(&access);
+                w.write(&0_u32);
+            })
+        };
+        let mut reply = at(stateid, 1).run().await;
+        let less: StateId = reply.skip(3).ok_body();
+        assert_eq!((less.seqid, less.other), (stateid.seqid + 1, stateid.other));
+        assert_eq!(at(less, 3).status().await, Status::Inval);
+        assert_eq!(at(less, 0).status().await, Status::Inval);
+        let write = client.compound().putrootfh().lookup("export");
+        let write = write.lookup("f").write_file(less, "x");
+        assert_eq!(write.status().await, Status::Openmode);
+    }
+}

@@ -1,6 +1,11 @@
-//! What holds for the adapter as a whole: both minor versions side by side, over real connections.
+//! What holds for the adapter as a whole: both minor versions side by side, over real connections;
+//! and what its source and documents owe each other.
 
 mod concurrent_mixed_traffic;
+mod optional_operations;
+mod rfc_map;
+mod settings_have_readers;
+mod sources;
 mod v40_regression;
 mod v40_v41_coexistence;
 mod version_range_gating;
