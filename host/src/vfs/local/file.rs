@@ -9,7 +9,7 @@ use dittofs_sdk::vfs::{
     posix,
 };
 use rustix::fs::OFlags;
-use rustix::io::{Errno, IoSlice, IoSliceMut, ReadWriteFlags};
+use rustix::io::{Errno, IoSlice, ReadWriteFlags};
 
 use super::Local;
 use super::cache::Object;
@@ -203,12 +203,7 @@ impl Open {
         if offset > i64::MAX as u64 - count as u64 {
             return Ok(0);
         }
-        let start = into.len();
-        into.resize(start + count);
-        let room = into.get_mut(start..).unwrap_or_default();
-        let got = rustix::io::preadv2(&self.fd, &mut [IoSliceMut::new(room)], offset, how);
-        into.truncate(start + *got.as_ref().unwrap_or(&0));
-        got
+        sys::read_into(self.fd.as_fd(), offset, count, into, how)
     }
 
     fn is_end(&self, offset: u64, got: usize) -> VfsResult<bool> {

@@ -5,9 +5,11 @@
 #![allow(unsafe_code)]
 
 use std::ffi::CStr;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use rustix::io::Errno;
+use dittofs_sdk::vfs::Buffer;
+use rustix::io::{Errno, ReadWriteFlags};
 
 /// The most bytes that the kernel puts into a file handle (`MAX_HANDLE_SZ`).
 const MAX_FH: usize = 128;
@@ -160,6 +162,30 @@ pub(super) fn clear_thread_umask() -> Result<(), Errno> {
     check(unsafe { libc::syscall(libc::SYS_unshare, libc::CLONE_FS) })?;
     rustix::process::umask(rustix::fs::Mode::empty());
     Ok(())
+}
+
+/// Appends up to `count` bytes from `offset` to `into`, whose room the kernel fills without its
+/// being cleared first.
+pub(super) fn read_into(
+    fd: BorrowedFd<'_>,
+    offset: u64,
+    count: usize,
+    into: &mut Buffer,
+    how: ReadWriteFlags,
+) -> Result<usize, Errno> {
+    let offset = libc::off_t::try_from(offset).map_err(|_| Errno::INVAL)?;
+    let read = |room: &mut [MaybeUninit<u8>]| {
+        let piece = libc::iovec {
+            iov_base: room.as_mut_ptr().cast(),
+            iov_len: room.len(),
+        };
+        let flags = how.bits().cast_signed();
+        // SAFETY: `piece` describes `room`, which is borrowed for the call.
+        let got = unsafe { libc::preadv2(fd.as_raw_fd(), &raw const piece, 1, offset, flags) };
+        check(got as libc::c_long).map(|got| got as usize)
+    };
+    // SAFETY: the kernel has filled as many bytes as it says.
+    unsafe { into.append_with(count, read) }
 }
 
 fn check(result: libc::c_long) -> Result<libc::c_long, Errno> {
