@@ -10,6 +10,7 @@
 //! arguments. Results are read in order with [`Reply::ok_body`] or looked up as statuses.
 
 mod files;
+mod slow;
 mod wire;
 
 use std::net::SocketAddr;
@@ -35,6 +36,7 @@ use crate::status::Status;
 use crate::types::{ClientId, FileHandle, SessionId, Verifier};
 use crate::xdr::{Decode, Encode, Reader, Writer};
 
+pub(crate) use slow::Slow;
 pub(crate) use wire::{Wire, receive, record};
 
 /// A server with one empty share in memory, `/export`, which everybody may write.
@@ -62,7 +64,7 @@ impl Harness {
         Self::reporting(settings, Self::share(), metrics)
     }
 
-    fn share() -> Share {
+    pub(crate) fn share() -> Share {
         let options = Options {
             mode: 0o777,
             ..Options::default()

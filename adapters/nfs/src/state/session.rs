@@ -344,7 +344,7 @@ impl Session {
     }
 
     /// Number of slots that execute a request.
-    pub(super) fn in_use(&self) -> i64 {
+    pub(crate) fn in_use(&self) -> i64 {
         self.slots.in_use().into()
     }
 

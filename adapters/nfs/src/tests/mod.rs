@@ -2,6 +2,7 @@
 //! and what its source and documents owe each other.
 
 mod concurrent_mixed_traffic;
+mod exactly_once;
 mod optional_operations;
 mod rfc_map;
 mod settings_have_readers;

@@ -1,0 +1,160 @@
+//! A file system in memory whose changes take a while, and are counted.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use dittofs_memfs::{MemoryFs, Options};
+use dittofs_sdk::vfs::{
+    Access, Attr, CreateHow, Created, Cred, DirChange, File, FileSystem, FsInfo, FsStat, Handle,
+    Listing, Made, Name, NewNode, Node, Op, OpenAccess, ReadDirLimit, SetAttr,
+};
+use tokio::sync::watch;
+
+/// What [`MemoryFs`] does, but later.
+pub(crate) struct Slow {
+    inner: Arc<MemoryFs>,
+    changes: Arc<AtomicU64>,
+    open: watch::Sender<bool>,
+}
+
+impl Slow {
+    pub(crate) fn new() -> Self {
+        let options = Options {
+            mode: 0o777,
+            ..Options::default()
+        };
+        Self {
+            inner: Arc::new(MemoryFs::new(&options).unwrap()),
+            changes: Arc::default(),
+            open: watch::Sender::new(true),
+        }
+    }
+
+    /// Lets no change of a directory begin, or lets all go on.
+    pub(crate) fn open(&self, open: bool) {
+        self.open.send_replace(open);
+    }
+
+    /// How many changes of directories there were.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Relaxed)
+    }
+
+    fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&MemoryFs) -> Op<T> + Send + 'static,
+    ) -> Op<T> {
+        let (inner, changes) = (Arc::clone(&self.inner), Arc::clone(&self.changes));
+        let mut open = self.open.subscribe();
+        Op::later(async move {
+            // The gate lives as long as the file system.
+            let _ = open.wait_for(|open| *open).await;
+            tokio::task::yield_now().await;
+            changes.fetch_add(1, Ordering::Relaxed);
+            change(&inner).await
+        })
+    }
+}
+
+fn owned(name: Name<'_>) -> Vec<u8> {
+    name.as_bytes().to_vec()
+}
+
+impl FileSystem for Slow {
+    fn make(
+        &self,
+        cred: &Cred,
+        dir: &Handle,
+        name: Name<'_>,
+        what: &NewNode,
+        attr: &SetAttr,
+    ) -> Op<Made> {
+        let (cred, dir, name) = (cred.clone(), *dir, owned(name));
+        let (what, attr) = (what.clone(), *attr);
+        self.change(move |fs| fs.make(&cred, &dir, Name::new(&name).unwrap(), &what, &attr))
+    }
+
+    fn remove(&self, cred: &Cred, dir: &Handle, name: Name<'_>) -> Op<DirChange> {
+        let (cred, dir, name) = (cred.clone(), *dir, owned(name));
+        self.change(move |fs| fs.remove(&cred, &dir, Name::new(&name).unwrap()))
+    }
+
+    fn rename(
+        &self,
+        cred: &Cred,
+        from_dir: &Handle,
+        from: Name<'_>,
+        to_dir: &Handle,
+        to: Name<'_>,
+    ) -> Op<(DirChange, DirChange)> {
+        let (cred, from_dir, to_dir) = (cred.clone(), *from_dir, *to_dir);
+        let (from, to) = (owned(from), owned(to));
+        self.change(move |fs| {
+            let (from, to) = (Name::new(&from).unwrap(), Name::new(&to).unwrap());
+            fs.rename(&cred, &from_dir, from, &to_dir, to)
+        })
+    }
+
+    fn link(&self, cred: &Cred, object: &Handle, dir: &Handle, name: Name<'_>) -> Op<DirChange> {
+        let (cred, object, dir) = (cred.clone(), *object, *dir);
+        let name = owned(name);
+        self.change(move |fs| fs.link(&cred, &object, &dir, Name::new(&name).unwrap()))
+    }
+
+    fn info(&self) -> FsInfo {
+        self.inner.info()
+    }
+
+    fn root(&self) -> Handle {
+        self.inner.root()
+    }
+
+    fn lookup(&self, cred: &Cred, dir: &Handle, name: Name<'_>) -> Op<Node> {
+        self.inner.lookup(cred, dir, name)
+    }
+
+    fn parent(&self, cred: &Cred, dir: &Handle) -> Op<Node> {
+        self.inner.parent(cred, dir)
+    }
+
+    fn attr(&self, object: &Handle) -> Op<Attr> {
+        self.inner.attr(object)
+    }
+
+    fn set_attr(&self, cred: &Cred, object: &Handle, changes: &SetAttr) -> Op<Attr> {
+        self.inner.set_attr(cred, object, changes)
+    }
+
+    fn access(&self, cred: &Cred, object: &Handle, wanted: Access) -> Op<Access> {
+        self.inner.access(cred, object, wanted)
+    }
+
+    fn read_link(&self, cred: &Cred, link: &Handle) -> Op<Bytes> {
+        self.inner.read_link(cred, link)
+    }
+
+    fn read_dir(&self, cred: &Cred, dir: &Handle, after: u64, limit: ReadDirLimit) -> Op<Listing> {
+        self.inner.read_dir(cred, dir, after, limit)
+    }
+
+    fn open(&self, cred: &Cred, file: &Handle, access: OpenAccess) -> Op<Arc<dyn File>> {
+        self.inner.open(cred, file, access)
+    }
+
+    fn create(
+        &self,
+        cred: &Cred,
+        dir: &Handle,
+        name: Name<'_>,
+        how: CreateHow,
+        attr: &SetAttr,
+        access: OpenAccess,
+    ) -> Op<Created> {
+        self.inner.create(cred, dir, name, how, attr, access)
+    }
+
+    fn stat_fs(&self) -> Op<FsStat> {
+        self.inner.stat_fs()
+    }
+}
