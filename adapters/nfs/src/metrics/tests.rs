@@ -405,3 +405,17 @@ async fn a_restart_registers_nothing_anew_and_keeps_counting() {
         assert_eq!(host.families(), families);
     }
 }
+
+#[test]
+fn every_family_is_documented() {
+    let (host, _harness) = metered();
+    let document = include_str!("../../../../docs/nfs-protocol.md");
+    for family in host.families() {
+        let short = family.trim_start_matches("dittofs_nfs_");
+        let named = document.contains(&format!("`{family}`"));
+        assert!(
+            named || document.contains(&format!("`…_{short}`")),
+            "{family}"
+        );
+    }
+}

@@ -19,8 +19,6 @@ Files are under `adapters/nfs/src`; tests are run with `cargo nextest run -p dit
 | No. | Operation | Minor versions | RFC | File | Tests |
 |--:|---|---|---|---|---|
 ";
-/// Most tests that are named for one operation.
-const NAMED: usize = 3;
 
 #[test]
 fn the_map_of_the_rfcs_is_that_of_the_table() {
@@ -77,7 +75,7 @@ fn sections(code: &str) -> Vec<String> {
         .collect()
 }
 
-/// Modules of tests that have the operation run: its own, or if it has none, others.
+/// Its own module of tests, or if it has none, the one that runs it most.
 fn tests(row: &Row, sources: &[Source]) -> Vec<String> {
     let own = format!("ops/{}", row.module);
     let mut words = vec![
@@ -91,21 +89,25 @@ fn tests(row: &Row, sources: &[Source]) -> Vec<String> {
         .iter()
         .filter(|source| !source.tests.is_empty() && !is_tool(&source.path))
         .collect();
-    let named = |users: Vec<&&Source>| -> Vec<String> {
-        let users = users.iter().take(NAMED);
-        users
-            .map(|source| format!("`{}`", module(&source.path)))
-            .collect()
-    };
-    let its_own = tested.iter().filter(|source| is_of(&source.path, &own));
-    let its_own: Vec<_> = its_own.collect();
-    if !its_own.is_empty() {
-        return named(its_own);
-    }
-    let others = tested
+    let named = |source: &&Source| format!("`{}`", module(&source.path));
+    let its_own: Vec<_> = tested
         .iter()
-        .filter(|source| words.iter().any(|word| source.tests.contains(word)));
-    named(others.collect())
+        .filter(|source| is_of(&source.path, &own))
+        .map(named)
+        .collect();
+    if !its_own.is_empty() {
+        return its_own;
+    }
+    let mentions = |source: &Source| -> usize {
+        let times = |word: &String| source.tests.matches(word.as_str()).count();
+        words.iter().map(times).sum()
+    };
+    let most = tested
+        .iter()
+        .rev()
+        .filter(|source| mentions(source) > 0)
+        .max_by_key(|source| mentions(source));
+    most.map(named).into_iter().collect()
 }
 
 /// What tests are built with is no test.
