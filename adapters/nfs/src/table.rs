@@ -3,7 +3,7 @@
 //! A row gives number, name, the file that holds the operation, the minor versions that have
 //! it, and flags. Dispatch, names, metrics labels and documentation come from here.
 
-use crate::compound::{Cx, OpError, Operation, encode_result};
+use crate::compound::{Cx, OpError, Operation, REFUSAL_MAX, encode_result};
 use crate::ops;
 use crate::status::Status;
 use crate::types::Minor;
@@ -128,7 +128,7 @@ macro_rules! ops {
             pub fn reply_room(&self) -> usize {
                 match self {
                     $(Self::$variant(args) => args.reply_room(),)*
-                    Self::NotInMinor(_) | Self::Malformed(_) | Self::Illegal => 0,
+                    Self::NotInMinor(_) | Self::Malformed(_) | Self::Illegal => REFUSAL_MAX,
                 }
             }
 
@@ -266,6 +266,29 @@ impl Op {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_refusal_fits_where_one_is_expected() {
+        for row in ROWS {
+            for status in [
+                Status::RepTooBig,
+                Status::RepTooBigToCache,
+                Status::Nofilehandle,
+                Status::Notsupp,
+                Status::Badxdr,
+                Status::SequencePos,
+                Status::NotOnlyOp,
+                Status::RetryUncachedRep,
+                Status::Serverfault,
+            ] {
+                let mut writer = Writer::default();
+                writer.write(&row.number);
+                writer.write(&status);
+                row.encode_refusal_body(status, &mut writer);
+                assert!(writer.position() <= REFUSAL_MAX, "{}", row.name);
+            }
+        }
+    }
 
     #[test]
     fn rows_stand_in_the_order_of_their_numbers_without_a_gap() {

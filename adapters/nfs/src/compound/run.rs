@@ -170,12 +170,16 @@ async fn run_ops(cx: &mut Cx, ops: Vec<Op>, before: u32) -> (Status, u32) {
         let number = op.result_number();
         let row = op.row();
         let start = cx.reply.position();
-        let status = if let Some(status) = refusal(cx, &op) {
+        let status = if let Some(status) = refusal(cx, &op, ops.as_slice().first()) {
             status
         } else {
             cx.reply.write(&number);
             cx.reply.write(&Status::Ok);
+            #[cfg(test)]
+            let most = (start + FRAME).saturating_add(op.reply_room());
             let status = op.run(cx).await;
+            #[cfg(test)]
+            assert!(cx.reply.position() <= most, "{row:?} said it needs less");
             // Only what changes nothing may find out this late; the others were refused.
             if cx.overflows() {
                 cx.reply.truncate(start);
@@ -197,7 +201,7 @@ async fn run_ops(cx: &mut Cx, ops: Vec<Op>, before: u32) -> (Status, u32) {
 }
 
 /// What is decided from the table alone, before the operation does anything.
-fn refusal(cx: &Cx, op: &Op) -> Option<Status> {
+fn refusal(cx: &Cx, op: &Op, next: Option<&Op>) -> Option<Status> {
     if op.has(Flags::NEEDS_FH) && cx.current.is_none() {
         return Some(Status::Nofilehandle);
     }
@@ -215,12 +219,28 @@ fn refusal(cx: &Cx, op: &Op) -> Option<Status> {
     {
         return Some(Status::Notsupp);
     }
-    // Eight bytes for number and status (RFC 8881 §2.10.6.4: decided before any side effect).
-    let room = cx.reply_room();
-    if room < 8 || (op.has(Flags::MODIFIES) && room < op.reply_room().saturating_add(8)) {
-        return Some(cx.too_big());
+    // Decided before any side effect (RFC 8881 §2.10.6.4).
+    let least = if op.has(Flags::MODIFIES) {
+        most_room(op, next)
+    } else {
+        FRAME
+    };
+    (cx.reply_room() < least).then(|| cx.too_big())
+}
+
+/// Bytes of number and status in a result.
+const FRAME: usize = 8;
+
+/// Bytes of the largest result of an operation that changes something; and of the handle of what it
+/// makes, if that is asked for next: it could not be had by repeating the operation.
+fn most_room(op: &Op, next: Option<&Op>) -> usize {
+    let own = op.reply_room().saturating_add(FRAME);
+    match (op, next) {
+        (Op::Open(_) | Op::Create(_) | Op::OpenAttr(_), Some(next @ Op::GetFh(_))) => {
+            own.saturating_add(next.reply_room()).saturating_add(FRAME)
+        }
+        _ => own,
     }
-    None
 }
 
 impl Cx {

@@ -262,6 +262,45 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn whatever_the_limit_a_reply_keeps_it_and_what_did_not_fit_was_not_done() {
+        let h = Harness::new();
+        for response in 80..420 {
+            let fore = Channel {
+                response,
+                cached: response,
+                ..Channel::default()
+            };
+            let name = format!("d{response}");
+            let (id, number) = h.exchange_id(&name, 1).await;
+            let create = h.compound(1).create_session(id, number, &fore);
+            let session = create.run().await.ok_body();
+            let compound = h.compound(1).sequence(session, 1, 0, true);
+            let reply = create_dir(compound, &name).getfh().run().await;
+            let most = response as usize - 24;
+            assert!(reply.bytes.len() <= most, "{response}: {reply:?}");
+            assert!(
+                reply.status == Status::RepTooBig || reply.status == Status::Ok,
+                "{reply:?}"
+            );
+            let exists = h
+                .compound(0)
+                .putrootfh()
+                .lookup("export")
+                .lookup(&name)
+                .status()
+                .await;
+            assert_eq!(
+                exists,
+                if reply.status == Status::Ok {
+                    Status::Ok
+                } else {
+                    Status::Noent
+                }
+            );
+        }
+    }
+
+    #[tokio::test]
     async fn a_cache_too_small_for_sequence_itself_is_no_cache() {
         let h = Harness::new();
         let fore = Channel {
