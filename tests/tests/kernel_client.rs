@@ -4,10 +4,11 @@
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use dittofs_tests::dittofs::tool;
+use dittofs_tests::dittofs::{binary, tool};
 use dittofs_tests::ganesha::Ganesha;
 use dittofs_tests::uml::Client;
 use dittofs_tests::{Dittofs, Network, tree};
@@ -34,6 +35,54 @@ fn mounts_of_4_0_and_4_1_respect_each_others_locks() -> Result<()> {
     site.run("both.sh", &[])?;
     site.server
         .finish(&["LOCK", "LOCKU", "SETCLIENTID", "EXCHANGE_ID"])
+}
+
+#[test]
+fn a_mount_of_4_1_outlives_a_narrower_range_of_versions() -> Result<()> {
+    let site = Site::new()?;
+    let Server::Dittofs(server) = &site.server else {
+        return Ok(());
+    };
+    std::thread::scope(|scope| {
+        let operator = scope.spawn(|| narrow_and_widen(server, site.scratch.path()));
+        let ran = site.run("range.sh", &[]);
+        // A client that gave up early must not leave the operator waiting.
+        for step in ["held", "felt"] {
+            std::fs::write(site.scratch.path().join(step), "")?;
+        }
+        let operated = operator.join().ok().context("the operator panicked")?;
+        ran.and(operated)
+    })?;
+    let metrics = server.metrics()?;
+    let refused = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("dittofs_nfs_minor_version_mismatch_total "));
+    ensure!(
+        refused.is_some_and(|count| count != "0"),
+        "nothing was refused: {refused:?}"
+    );
+    let file = std::fs::read_to_string(site.export.path().join("file"))?;
+    ensure!(file == "after\n", "{file:?}");
+    site.server.finish(&["SEQUENCE", "WRITE"])
+}
+
+/// Serves 4.0 alone from when the client holds its mount until it has felt it.
+fn narrow_and_widen(server: &Dittofs, shared: &Path) -> Result<()> {
+    for (awaited, highest, done) in [("held", "0", "narrowed"), ("felt", "1", "widened")] {
+        while !shared.join(awaited).exists() {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let update = ["adapter", "settings", "nfs", "update"];
+        let output = Command::new(binary("dfsctl")?)
+            .args(update)
+            .args(["--v4-max-minor-version", highest])
+            .env("DITTOFS_STATE_DIR", server.state_dir())
+            .output()?;
+        // Also when that failed: the client waits.
+        std::fs::write(shared.join(done), "")?;
+        ensure!(output.status.success(), "{output:?}");
+    }
+    Ok(())
 }
 
 fn a_days_work(version: &str) -> Result<()> {
