@@ -81,6 +81,8 @@ impl Operation for Args {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::create_session::ChannelAttrs;
+    use crate::settings::Settings;
     use crate::testing::{Channel, Client41, Compound, Harness};
 
     async fn client_of<'h>(h: &'h Harness, fore: &Channel) -> Client41<'h> {
@@ -259,6 +261,74 @@ mod tests {
         };
         assert_eq!(many(1, true).status().await, Status::RepTooBigToCache);
         assert_eq!(many(2, false).status().await, Status::RepTooBig);
+    }
+
+    /// Highest slot and target of a SEQUENCE alone.
+    async fn slots_told(sequence: Compound<'_>) -> [u32; 2] {
+        let bytes = sequence.run().await.bytes;
+        let word = |at: usize| u32::from_be_bytes(*bytes[at * 4..].first_chunk().unwrap());
+        assert_eq!(word(0), 0, "refused");
+        [word(11), word(12)]
+    }
+
+    #[tokio::test]
+    async fn a_session_grows_and_shrinks_with_the_setting_while_it_is_used() {
+        let settings = |slots| Settings {
+            v4_max_session_slots: slots,
+            ..Settings::default()
+        };
+        let h = Harness::with(settings(4));
+        let client = client_of(&h, &Channel::default()).await;
+        let at = |number, slot| h.compound(1).sequence(client.session, number, slot, false);
+        assert_eq!(slots_told(at(1, 0)).await, [3, 3]);
+        assert_eq!(at(1, 7).status().await, Status::Badslot);
+
+        // Eight is what the client asked for, and so the most that it can use.
+        h.server.set_settings(settings(64));
+        assert_eq!(slots_told(at(2, 0)).await, [7, 3]);
+        assert_eq!(slots_told(at(3, 0)).await, [7, 7]);
+        at(1, 7).run().await.ok();
+
+        // The slots stay until their client must know, and a request under way keeps its own.
+        h.server.set_settings(settings(2));
+        assert_eq!(slots_told(at(4, 0)).await, [7, 1]);
+        at(2, 7).run().await.ok();
+        assert_eq!(slots_told(at(5, 0)).await, [7, 1]);
+        assert_eq!(slots_told(at(6, 0)).await, [1, 1]);
+        assert_eq!(at(3, 7).status().await, Status::Badslot);
+        at(1, 1).run().await.ok();
+
+        // Withdrawn slots rest for a lease.
+        h.server.set_settings(settings(64));
+        assert_eq!(slots_told(at(7, 0)).await, [1, 1]);
+    }
+
+    #[tokio::test]
+    async fn scarce_memory_means_fewer_slots() {
+        let h = Harness::with(Settings {
+            replay_cache_bytes: 1 << 20,
+            ..Settings::default()
+        });
+        let asked = Channel {
+            cached: 16 * 1024,
+            requests: 64,
+            ..Channel::default()
+        };
+        let mut granted = Vec::new();
+        for owner in ["a", "b", "c", "d"] {
+            let (id, number) = h.exchange_id(owner, 1).await;
+            let create = h.compound(1).create_session(id, number, &asked);
+            let mut reply = create.run().await;
+            let (_session, _number, _flags): (SessionId, u32, u32) =
+                (reply.ok_body(), reply.body(), reply.body());
+            let fore: ChannelAttrs = reply.body();
+            granted.push(fore.requests);
+        }
+        assert!(
+            granted.is_sorted_by(|a, b| a >= b) && granted[0] < 64,
+            "{granted:?}"
+        );
+        assert!(granted.iter().all(|slots| *slots > 0));
     }
 
     #[tokio::test]
