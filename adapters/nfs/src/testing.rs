@@ -64,6 +64,17 @@ impl Harness {
         Self::reporting(settings, Self::share(), metrics)
     }
 
+    /// What it counts is kept by `host`, and changes wait for `fs`.
+    pub(crate) fn metered_slow(fs: &Arc<Slow>, host: &Arc<MemoryHost>) -> Self {
+        let (cx, _running) = host.context(Arc::from([]));
+        let metrics = Metrics::new(cx.metrics()).unwrap();
+        let share = Share {
+            fs: fs.clone(),
+            ..Self::share()
+        };
+        Self::reporting(Settings::default(), share, metrics)
+    }
+
     pub(crate) fn share() -> Share {
         let options = Options {
             mode: 0o777,

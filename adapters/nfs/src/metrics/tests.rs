@@ -13,7 +13,7 @@ use crate::settings::Settings;
 use crate::state::{Begun, Principal, RequestInfo};
 use crate::status::Status;
 use crate::table::ROWS;
-use crate::testing::{Channel, Client41, Compound, Harness, Wire};
+use crate::testing::{Channel, Client41, Compound, Harness, Slow, Wire};
 use crate::types::SessionId;
 
 const ERRORS: &str = "dittofs_nfs_sequence_errors_total";
@@ -152,6 +152,39 @@ async fn a_request_in_flight_shows_in_its_slot_and_to_its_retry() {
     drop(begun);
     h.server.state.publish(100);
     assert_eq!(host.metric(SLOTS, &[&label]), Some(0));
+}
+
+#[tokio::test]
+async fn a_compound_that_waits_is_in_flight_until_it_is_answered() {
+    let host = Arc::new(MemoryHost::default());
+    let fs = Arc::new(Slow::new());
+    let h = Harness::metered_slow(&fs, &host);
+    let client = h.client41("a").await;
+    let label = client.session.to_string();
+    let mut wire = Wire::connect(h.listen().await).await;
+    let in_flight = || total(&host, "dittofs_nfs_requests_in_flight");
+    assert_eq!(in_flight(), 0);
+
+    fs.open(false);
+    let create = client.compound().putrootfh().lookup("export");
+    let waiting = wire.call(create.create_dir("d"));
+    let seen = async {
+        while in_flight() == 0 {
+            tokio::task::yield_now().await;
+        }
+        h.server.state.publish(100);
+        let slots = host.metric(SLOTS, &[&label]);
+        fs.open(true);
+        (in_flight(), slots)
+    };
+    let (reply, seen) = tokio::join!(waiting, seen);
+    reply.ok();
+    assert_eq!(seen, (1, Some(1)));
+    h.server.state.publish(100);
+    assert_eq!(host.metric(SLOTS, &[&label]), Some(0));
+    while in_flight() != 0 {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
