@@ -50,7 +50,9 @@ impl Slow {
         Op::later(async move {
             // The gate lives as long as the file system.
             let _ = open.wait_for(|open| *open).await;
-            tokio::task::yield_now().await;
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
             changes.fetch_add(1, Ordering::Relaxed);
             change(&inner).await
         })

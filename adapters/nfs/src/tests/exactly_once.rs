@@ -49,6 +49,8 @@ struct Cutter {
     connections: AtomicU64,
     in_requests: AtomicU64,
     in_replies: AtomicU64,
+    /// After a request was passed on whole, and nothing of its reply.
+    between: AtomicU64,
 }
 
 impl Cutter {
@@ -61,6 +63,7 @@ impl Cutter {
             connections: AtomicU64::new(0),
             in_requests: AtomicU64::new(0),
             in_replies: AtomicU64::new(0),
+            between: AtomicU64::new(0),
         });
         let accepting = Arc::clone(&cutter);
         tokio::spawn(async move {
@@ -74,24 +77,41 @@ impl Cutter {
     async fn pass(self: Arc<Self>, mut client: TcpStream) {
         let number = self.connections.fetch_add(1, Ordering::Relaxed);
         let chance = mix(self.seed ^ number);
-        let (at, of_request) = ((chance >> 1) % REACH, chance & 1 == 0);
+        let at = (chance >> 2) % REACH;
         let mut server = TcpStream::connect(self.server).await.unwrap();
         client.set_nodelay(true).unwrap();
         server.set_nodelay(true).unwrap();
         let (mut from_client, mut to_client) = client.split();
         let (mut from_server, mut to_server) = server.split();
-        let (requests, replies) = if of_request {
-            (at, u64::MAX)
-        } else {
-            (u64::MAX, at)
+        let (most_requests, most_replies) = match chance % 4 {
+            0 => {
+                copy_record(&mut from_client, &mut to_server).await;
+                self.between.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            1 => (u64::MAX, at),
+            _ => (at, u64::MAX),
         };
         let cut = tokio::select! {
-            cut = copy(&mut from_client, &mut to_server, requests) => cut.then_some(&self.in_requests),
-            cut = copy(&mut from_server, &mut to_client, replies) => cut.then_some(&self.in_replies),
+            cut = copy(&mut from_client, &mut to_server, most_requests) => cut.then_some(&self.in_requests),
+            cut = copy(&mut from_server, &mut to_client, most_replies) => cut.then_some(&self.in_replies),
         };
         if let Some(cut) = cut {
             cut.fetch_add(1, Ordering::Relaxed);
         }
+    }
+}
+
+/// Copies one request whole.
+async fn copy_record(
+    from: &mut (impl AsyncReadExt + Unpin),
+    to: &mut (impl AsyncWriteExt + Unpin),
+) {
+    let Ok(mark) = from.read_u32().await else {
+        return;
+    };
+    if to.write_u32(mark).await.is_ok() {
+        copy(from, to, u64::from(mark & !(1 << 31))).await;
     }
 }
 
@@ -137,6 +157,8 @@ struct Slot<'h> {
     sequence: u32,
     stream: Option<TcpStream>,
     retries: u64,
+    /// How often the first was still under way.
+    delays: u64,
 }
 
 impl<'h> Slot<'h> {
@@ -151,6 +173,7 @@ impl<'h> Slot<'h> {
             let sent = record(self.sequence, &build(begun).bytes());
             match self.exchange(&sent).await {
                 Some(reply) if reply.status == Status::Delay && reply.count == 1 => {
+                    self.delays += 1;
                     tokio::task::yield_now().await;
                 }
                 Some(reply) => return reply,
@@ -219,6 +242,7 @@ async fn ten_thousand_operations_survive_cuts_at_any_byte_and_run_once() {
         sequence: 0,
         stream: None,
         retries: 0,
+        delays: 0,
     });
     let [s0, s1, s2, s3, s4, s5, s6, s7] = slots.each_mut().map(Slot::rounds);
     tokio::join!(s0, s1, s2, s3, s4, s5, s6, s7);
@@ -241,15 +265,20 @@ async fn ten_thousand_operations_survive_cuts_at_any_byte_and_run_once() {
             }
         }
     }
-    let retries: u64 = slots.iter().map(|slot| slot.retries).sum();
-    let (requests, replies) = (
-        cutter.in_requests.load(Ordering::Relaxed),
-        cutter.in_replies.load(Ordering::Relaxed),
-    );
+    let sum = |of: fn(&Slot<'_>) -> u64| slots.iter().map(of).sum::<u64>();
+    let [requests, between, replies] = [&cutter.in_requests, &cutter.between, &cutter.in_replies]
+        .map(|cuts| cuts.load(Ordering::Relaxed));
     println!(
-        "{OPERATIONS} operations, {requests} cuts in requests, {replies} in replies, {retries} retries"
+        "{OPERATIONS} operations; cuts: {requests} in requests, {between} after, {replies} in replies; \
+         {} retries, {} while the first was under way",
+        sum(|slot| slot.retries),
+        sum(|slot| slot.delays),
     );
-    assert!(requests > OPERATIONS / 10 && replies > OPERATIONS / 10);
+    assert!(
+        [requests, between, replies]
+            .iter()
+            .all(|cuts| *cuts > OPERATIONS / 20)
+    );
 }
 
 #[tokio::test]
