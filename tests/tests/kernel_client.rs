@@ -38,6 +38,24 @@ fn mounts_of_4_0_and_4_1_respect_each_others_locks() -> Result<()> {
 }
 
 #[test]
+fn mounts_of_4_0_and_4_1_work_at_once_for_a_minute() -> Result<()> {
+    let site = Site::new()?;
+    site.run("minute.sh", &[])?;
+    let manifest = std::fs::read_to_string(site.scratch.path().join("busy.sha256"))?;
+    ensure!(
+        manifest.lines().count() > 20,
+        "hardly anything was written:\n{manifest}"
+    );
+    for line in manifest.lines() {
+        let (sum, path) = line.split_once("  ").context("a line of the manifest")?;
+        let found = tree::checksum(&site.export.path().join(path))?;
+        ensure!(found == sum, "{path} arrived changed");
+    }
+    site.server
+        .finish(&["SEQUENCE", "SETCLIENTID", "WRITE", "RENAME"])
+}
+
+#[test]
 fn a_mount_of_4_1_outlives_a_narrower_range_of_versions() -> Result<()> {
     let site = Site::new()?;
     let Server::Dittofs(server) = &site.server else {
