@@ -1,8 +1,9 @@
 //! What one COMPOUND costs from its decoding to its encoded reply, without socket and border.
 //!
-//! `sequence_validation` is a lone SEQUENCE; `compound_dispatch` adds PUTFH and GETATTR, and has
-//! the same without a session in 4.0; each on a host without metrics (`inert`) and on one with
-//! (`recording`). Allocations per COMPOUND are printed first.
+//! `sequence_validation` takes a slot and gives it back with a reply, nothing else;
+//! `compound_dispatch` is SEQUENCE, PUTFH and GETATTR, the same without a session in 4.0, and
+//! SEQUENCE alone. Each on a host without metrics (`inert`) and on one with (`recording`).
+//! Allocations are printed first.
 #![allow(clippy::expect_used)]
 
 use std::sync::Arc;
@@ -21,12 +22,18 @@ static ALLOCATOR: Counting = Counting;
 fn sequence_validation(c: &mut Criterion) {
     for (name, metrics) in hosts() {
         let rig = Rig::new(metrics);
-        let template = Template::sequence(rig.session("bench"));
-        measure(
-            c,
-            &format!("sequence_validation/{name}"),
-            Load::new(&rig, template),
-        );
+        let (session, cx) = (rig.session("bench"), rig.cx());
+        let mut number = 0;
+        let mut next = || {
+            number += 1;
+            Rig::validate(&cx, session, number);
+        };
+        let before = allocations::count();
+        (0..BATCH).for_each(|_| next());
+        report(&format!("sequence_validation/{name}"), before);
+        c.bench_function(&format!("sequence_validation/{name}"), |b| {
+            b.iter(&mut next);
+        });
     }
 }
 
@@ -38,6 +45,12 @@ fn compound_dispatch(c: &mut Criterion) {
         measure(
             c,
             &format!("compound_dispatch/v40/{name}"),
+            Load::new(&rig, template),
+        );
+        let template = Template::sequence(rig.session("alone"));
+        measure(
+            c,
+            &format!("compound_dispatch/v41_sequence_alone/{name}"),
             Load::new(&rig, template),
         );
         let template = Template::getattr41(rig.session("bench"), &root);
@@ -114,9 +127,14 @@ fn measure(c: &mut Criterion, name: &str, mut load: Load) {
     for request in requests {
         std::hint::black_box(load.rig.serve(request));
     }
-    let allocated = (allocations::count() - before) as f64 / BATCH as f64;
-    println!("{name}: {allocated:.2} allocations per COMPOUND");
+    report(name, before);
     c.bench_function(name, |b| b.iter_custom(|count| load.run(count)));
+}
+
+/// Says how many allocations each of the last `BATCH` rounds took.
+fn report(name: &str, before: u64) {
+    let each = (allocations::count() - before) as f64 / BATCH as f64;
+    println!("{name}: {each:.2} allocations each");
 }
 
 /// Two clients on two threads, each with `count` requests: half the time per request of one

@@ -4,17 +4,20 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use dittofs_memfs::{MemoryFs, Options};
-use dittofs_nfs::compound::{self, Request};
+use dittofs_nfs::compound::{self, Cx, Mode, Request};
 use dittofs_nfs::connection::Connection;
 use dittofs_nfs::exports::Exports;
 use dittofs_nfs::identity::Identity;
 use dittofs_nfs::metrics::Metrics;
+use dittofs_nfs::ops::sequence;
 use dittofs_nfs::rpc::{Auth, Call};
 use dittofs_nfs::server::Server;
 use dittofs_nfs::settings::Settings;
+use dittofs_nfs::state::Begun;
 use dittofs_nfs::types::{Bitmap, SessionId, Verifier};
 use dittofs_nfs::xdr::{Reader, Writer};
 use dittofs_sdk::vfs::{Buffer, Cred};
@@ -94,6 +97,44 @@ impl Rig {
         match served.poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(reply) => reply,
             Poll::Pending => panic!("the memory file system never waits"),
+        }
+    }
+
+    /// What SEQUENCE sees of a COMPOUND; good for any number of them.
+    pub fn cx(&self) -> Cx {
+        let now = Instant::now();
+        Cx {
+            server: Arc::clone(&self.server),
+            call: self.call.clone(),
+            mode: Mode::Lone,
+            now,
+            current: None,
+            saved: None,
+            current_stateid: None,
+            saved_stateid: None,
+            reply: Writer::default(),
+            reply_limit: usize::MAX,
+            stopwatch: self.server.metrics.operations.stopwatch(now),
+            is_last: true,
+        }
+    }
+
+    /// Takes the slot for request number `number` and gives it back with a reply.
+    ///
+    /// # Panics
+    /// When the request is not the slot's next.
+    #[allow(clippy::panic)]
+    pub fn validate(cx: &Cx, session: SessionId, number: u32) {
+        let args = sequence::Args {
+            session,
+            sequence: number,
+            slot: 0,
+            highest_slot: 0,
+            cache_this: false,
+        };
+        match sequence::begin(cx, 3, 0, &args) {
+            Ok(Begun::New(slot, ..)) => slot.finish(&[0; 200]),
+            other => panic!("request {number} is not executed but {other:?}"),
         }
     }
 
