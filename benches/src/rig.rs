@@ -105,6 +105,7 @@ impl Rig {
         let now = Instant::now();
         Cx {
             server: Arc::clone(&self.server),
+            settings: self.server.settings(),
             call: self.call.clone(),
             mode: Mode::Lone,
             now,

@@ -18,7 +18,7 @@ use bytes::{Bytes, BytesMut};
 use dittofs_sdk::vfs::Buffer;
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::compound::{self, Request};
@@ -50,40 +50,35 @@ type Compound = Pin<Box<dyn Future<Output = Buffer> + Send>>;
 
 /// Serves `stream` until the peer ends it, breaks the protocol, or the server drains.
 pub async fn serve(server: Arc<Server>, mut stream: TcpStream, connection: Connection) {
-    let settings = server.settings();
     let mut service = Service {
         connection: Arc::new(connection),
-        records: Records::new(settings.max_record()),
+        records: Records::new(server.settings().max_record()),
         server,
         out: BytesMut::new(),
         answered: false,
     };
-    let (done, mut later) = mpsc::channel::<Buffer>(IN_FLIGHT);
-    let mut in_flight = 0_usize;
+    let mut waiting = Waiting(JoinSet::new());
     let mut open = true;
     let mut record_since = Instant::now();
     loop {
-        while open && in_flight < IN_FLIGHT {
+        while open && waiting.0.len() < IN_FLIGHT {
             let Some(compound) = service.next_pending(&mut open).await else {
                 break;
             };
-            in_flight += 1;
-            let done = done.clone();
             let under_way = UnderWay::new(&service.server);
-            tokio::spawn(async move {
+            waiting.0.spawn(async move {
                 let _under_way = under_way;
-                // The connection may be gone; the work is done all the same.
-                let _ = done.send(compound.await).await;
+                compound.await
             });
         }
         if !service.out.is_empty() && !service.flush(&mut stream).await {
             return;
         }
-        let readable = open && in_flight < IN_FLIGHT;
+        let readable = open && waiting.0.len() < IN_FLIGHT;
         if readable && service.records.has_next() {
             continue;
         }
-        if !open && in_flight == 0 {
+        if !open && waiting.0.is_empty() {
             return;
         }
         let between = service.records.is_between();
@@ -91,24 +86,36 @@ pub async fn serve(server: Arc<Server>, mut stream: TcpStream, connection: Conne
             record_since = Instant::now();
         }
         service.answered = false;
-        let deadline = (!between).then(|| record_since + settings.record_timeout());
+        let deadline =
+            (!between).then(|| record_since + service.server.settings().record_timeout());
         tokio::select! {
             biased;
-            Some(reply) = later.recv(), if in_flight > 0 => {
-                in_flight -= 1;
+            Some(mut done) = waiting.0.join_next() => loop {
+                // It panicked. Its client learns that from the connection, and what became of
+                // the request from its retry on another one.
+                let Ok(reply) = done else { return };
                 service.queue(&reply);
-                while let Ok(reply) = later.try_recv() {
-                    in_flight -= 1;
-                    service.queue(&reply);
+                match waiting.0.try_join_next() {
+                    Some(next) => done = next,
+                    None => break,
                 }
-            }
+            },
             ready = wait_readable(&stream, deadline), if readable => {
                 open = ready && service.receive(&stream);
             }
-            () = service.server.draining(), if readable && between && in_flight == 0 => {
+            () = service.server.draining(), if readable && between && waiting.0.is_empty() => {
                 open = false;
             }
         }
+    }
+}
+
+/// COMPOUNDs that were not ready at once. They run to their end also without the connection.
+struct Waiting(JoinSet<Buffer>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.detach_all();
     }
 }
 
@@ -133,6 +140,7 @@ struct Service {
 impl Service {
     /// Takes in what has arrived; false at the end of the stream.
     fn receive(&mut self, stream: &TcpStream) -> bool {
+        self.records.limit(self.server.settings().max_record());
         loop {
             let room = self.records.input(READ_STEP);
             let full = room.capacity() - room.len();

@@ -36,7 +36,7 @@ use crate::status::Status;
 use crate::types::{ClientId, FileHandle, SessionId, Verifier};
 use crate::xdr::{Decode, Encode, Reader, Writer};
 
-pub(crate) use slow::Slow;
+pub(crate) use slow::{FATAL, Slow};
 pub(crate) use wire::{Wire, receive, record};
 
 /// A server with one empty share in memory, `/export`, which everybody may write.

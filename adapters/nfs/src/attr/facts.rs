@@ -64,7 +64,7 @@ pub async fn fs_facts(cx: &Cx, object: &Object, wanted: Bitmap) -> Result<FsFact
             (object.share.id.as_u64_pair(), fs.info(), stat)
         }
     };
-    let settings = cx.server.settings();
+    let settings = &cx.settings;
     Ok(FsFacts {
         fsid,
         info,

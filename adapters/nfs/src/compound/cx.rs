@@ -7,6 +7,7 @@ use crate::exports::{Object, ShareObject};
 use crate::metrics::Stopwatch;
 use crate::rpc::Call;
 use crate::server::Server;
+use crate::settings::Settings;
 use crate::state::{Client, InSession};
 use crate::status::Status;
 use crate::types::{Minor, StateId};
@@ -65,6 +66,8 @@ pub enum Mode {
 pub struct Cx {
     /// The server.
     pub server: Arc<Server>,
+    /// The settings in force when the COMPOUND started; all of it uses them.
+    pub settings: Arc<Settings>,
     /// Who calls, over which connection.
     pub call: Call,
     /// The minor version's part.

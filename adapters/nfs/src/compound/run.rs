@@ -32,6 +32,7 @@ pub async fn serve(server: Arc<Server>, call: Call, request: Request, reply: Buf
     let mut cx = Cx {
         stopwatch: server.metrics.operations.stopwatch(now),
         server,
+        settings: Arc::clone(&settings),
         call,
         mode: Mode::V40,
         now,
@@ -213,10 +214,7 @@ fn refusal(cx: &Cx, op: &Op, next: Option<&Op>) -> Option<Status> {
             return Some(Status::NotOnlyOp);
         }
     }
-    if op
-        .row()
-        .is_some_and(|row| cx.server.settings().blocks(row.name))
-    {
+    if op.row().is_some_and(|row| cx.settings.blocks(row.name)) {
         return Some(Status::Notsupp);
     }
     // Decided before any side effect (RFC 8881 §2.10.6.4).

@@ -67,7 +67,7 @@ impl Operation for Args {
             Wanted::Fore | Wanted::ForeOrBoth => {}
             Wanted::Back | Wanted::BackOrBoth => return Err(Status::Inval),
         }
-        let most = cx.server.settings().connections_per_session();
+        let most = cx.settings.connections_per_session();
         session.associate(cx.call.connection.id, most);
         Ok(Ok {
             session: self.session,

@@ -75,6 +75,7 @@ impl Fixture {
         let address = SocketAddr::from(([127, 0, 0, 1], 1000));
         Cx {
             server: Arc::clone(&self.server),
+            settings: self.server.settings(),
             call: Call {
                 connection: Arc::new(Connection::new(address, address)),
                 peer: address,

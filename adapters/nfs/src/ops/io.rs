@@ -70,7 +70,7 @@ pub fn renew_by(cx: &Cx, client: ClientId) -> Result<(), Status> {
 
 fn renew(cx: &Cx, client: ClientId) -> Result<(), Status> {
     if cx.minor() == Minor::V40 {
-        let lease = cx.server.settings().lease();
+        let lease = cx.settings.lease();
         cx.server.state.clients.v40(client, cx.now, lease)?;
     }
     Ok(())

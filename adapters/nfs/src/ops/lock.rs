@@ -104,7 +104,7 @@ impl Args {
         let request = LockRequest {
             range: Range::new(self.offset, self.length)?,
             kind: self.kind.0,
-            limit: cx.server.settings().max_locks_per_client as usize,
+            limit: cx.settings.max_locks_per_client as usize,
         };
         let key = cx.share_object(Status::BadStateid)?.key();
         if self.reclaim {

@@ -52,7 +52,7 @@ impl Args {
     fn unlock(&self, cx: &mut Cx, stateid: &StateId) -> Result<StateId, Status> {
         let range = Range::new(self.offset, self.length)?;
         let key = cx.share_object(Status::BadStateid)?.key();
-        let limit = cx.server.settings().max_locks_per_client as usize;
+        let limit = cx.settings.max_locks_per_client as usize;
         let files = &cx.server.state.files;
         let stateid = files.unlock(io::caller(cx), stateid, &key, range, limit)?;
         cx.server.metrics.locks.released.inc();

@@ -110,7 +110,7 @@ pub async fn enter_by(cx: &Cx, stateid: &StateId, step: Step) -> Result<Entered,
 
 /// The owner's sequence, once nobody else runs an operation of it.
 pub async fn lock(cx: &Cx, owner: &Owner) -> Result<turn::Turn<OwnerSeq>, Status> {
-    let settings = cx.server.settings();
+    let settings = &cx.settings;
     let files = &cx.server.state.files;
     let sequence = files.owners.sequence(
         owner,

@@ -45,7 +45,7 @@ impl Operation for Args {
         let room = cx.reply_room().checked_sub(FRAME).ok_or(cx.too_big())?;
         let count = self
             .count
-            .min(cx.server.settings().max_read_size)
+            .min(cx.settings.max_read_size)
             .min(u32::try_from(room).unwrap_or(u32::MAX));
         let head = cx.reply.position();
         cx.reply.write(&false);

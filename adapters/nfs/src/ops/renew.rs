@@ -21,7 +21,7 @@ impl Operation for Args {
 
     /// Never NFS4ERR_CB_PATH_DOWN, which is about delegations.
     async fn run(self, cx: &mut Cx) -> Result<(), Status> {
-        let lease = cx.server.settings().lease();
+        let lease = cx.settings.lease();
         cx.server.state.clients.v40(self.client, cx.now, lease)?;
         Ok(())
     }

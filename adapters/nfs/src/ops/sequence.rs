@@ -51,7 +51,7 @@ xdr_struct! {
 /// Decides about a request with `announced` operations before any of them runs. Its reply begins at
 /// `start`.
 pub fn begin(cx: &Cx, announced: usize, start: usize, args: &Args) -> Result<Begun, Status> {
-    let settings = cx.server.settings();
+    let settings = &cx.settings;
     let info = RequestInfo {
         size: cx.call.size,
         announced,

@@ -108,7 +108,7 @@ impl Operation for Args {
             callback: self.callback,
             confirm,
         };
-        let limits = cx.server.settings().limits();
+        let limits = cx.settings.limits();
         match cx.server.state.introduce(introduction, cx.now, &limits)? {
             Introduced::Id(client, files) => {
                 drop(files);

@@ -24,7 +24,7 @@ impl Operation for Args {
 
     async fn run(self, cx: &mut Cx) -> Result<(), Status> {
         let principal = Principal::from(&cx.call.auth);
-        let limits = cx.server.settings().limits();
+        let limits = cx.settings.limits();
         let files =
             cx.server
                 .state

@@ -62,7 +62,7 @@ impl Operation for Args {
         let file = io::file_for(cx, self.stateid, OpenAccess::Write)
             .await
             .map_err(|status| super::not_a_file(cx, status))?;
-        let limit = cx.server.settings().max_write_size as usize;
+        let limit = cx.settings.max_write_size as usize;
         let data = self.data.slice(..self.data.len().min(limit));
         let largest = cx.writable()?.share.fs.info().max_file_size;
         match self.offset.checked_add(data.len() as u64) {

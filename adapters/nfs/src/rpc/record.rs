@@ -34,6 +34,11 @@ impl Records {
         }
     }
 
+    /// Takes records of at most `max` bytes from now on.
+    pub fn limit(&mut self, max: usize) {
+        self.max = max;
+    }
+
     /// Where received bytes are appended. Room is made for what the current fragment still
     /// lacks, but never more than `step` bytes ahead of what has arrived.
     pub fn input(&mut self, step: usize) -> &mut BytesMut {

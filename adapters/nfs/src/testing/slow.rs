@@ -11,6 +11,9 @@ use dittofs_sdk::vfs::{
 };
 use tokio::sync::watch;
 
+/// Making a directory of this name panics.
+pub(crate) const FATAL: &str = "fatal";
+
 /// What [`MemoryFs`] does, but later.
 pub(crate) struct Slow {
     inner: Arc<MemoryFs>,
@@ -74,7 +77,10 @@ impl FileSystem for Slow {
     ) -> Op<Made> {
         let (cred, dir, name) = (cred.clone(), *dir, owned(name));
         let (what, attr) = (what.clone(), *attr);
-        self.change(move |fs| fs.make(&cred, &dir, Name::new(&name).unwrap(), &what, &attr))
+        self.change(move |fs| {
+            assert!(name != FATAL.as_bytes(), "as the test wishes");
+            fs.make(&cred, &dir, Name::new(&name).unwrap(), &what, &attr)
+        })
     }
 
     fn remove(&self, cred: &Cred, dir: &Handle, name: Name<'_>) -> Op<DirChange> {

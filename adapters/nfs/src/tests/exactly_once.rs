@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::settings::Settings;
 use crate::status::Status;
-use crate::testing::{Channel, Compound, Harness, Reply, Slow, receive, record};
+use crate::testing::{Channel, Compound, FATAL, Harness, Reply, Slow, receive, record};
 use crate::types::SessionId;
 
 const SLOTS: u32 = 8;
@@ -334,4 +334,23 @@ async fn a_compound_whose_connection_dies_ends_and_keeps_its_reply() {
     reply.ok();
     assert_eq!(fs.changes(), 1);
     assert_eq!(retry().await.bytes, reply.bytes);
+}
+
+#[tokio::test]
+async fn a_compound_that_panics_ends_its_connection_and_its_retry_is_told() {
+    let (h, _fs) = slow();
+    let client = h.client41("a").await;
+    let create = client.compound().putrootfh().lookup("export");
+    let request = record(7, &create.create_dir(FATAL).bytes());
+    let address = h.listen().await;
+
+    let mut first = TcpStream::connect(address).await.unwrap();
+    first.write_all(&request).await.unwrap();
+    assert!(receive(&mut first).await.is_none(), "nothing to answer");
+
+    let mut second = TcpStream::connect(address).await.unwrap();
+    second.write_all(&request).await.unwrap();
+    let (_, reply) = receive(&mut second).await.unwrap();
+    assert_eq!(reply.status, Status::Serverfault);
+    client.compound().putrootfh().run().await.ok();
 }

@@ -87,7 +87,7 @@ impl Args {
             io::after_reclaims(cx)?;
         }
         let found = find::find(cx, &self.claim, &self.how, share.access()).await?;
-        let limit = cx.server.settings().max_opens_per_client as usize;
+        let limit = cx.settings.max_opens_per_client as usize;
         let request = OpenRequest {
             owner,
             key: found.object.key(),
