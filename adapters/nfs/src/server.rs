@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::{ArcSwap, Guard};
 use dittofs_sdk::{Context, Error};
-use parking_lot::RwLock;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -28,8 +28,8 @@ pub struct Server {
     pub state: State,
     /// What is counted.
     pub metrics: Metrics,
-    settings: RwLock<Arc<Settings>>,
-    exports: RwLock<Arc<Exports>>,
+    settings: ArcSwap<Settings>,
+    exports: ArcSwap<Exports>,
     /// Keyed at random, so that nobody can make two requests look the same.
     digests: RandomState,
     draining: watch::Sender<bool>,
@@ -45,8 +45,8 @@ impl Server {
             identity,
             state,
             metrics,
-            settings: RwLock::new(Arc::new(settings)),
-            exports: RwLock::new(Arc::new(exports)),
+            settings: ArcSwap::from_pointee(settings),
+            exports: ArcSwap::from_pointee(exports),
             digests: RandomState::new(),
             draining: watch::Sender::new(false),
             connections: watch::Sender::new(0),
@@ -55,22 +55,22 @@ impl Server {
 
     /// The settings now.
     pub fn settings(&self) -> Arc<Settings> {
-        Arc::clone(&self.settings.read())
+        self.settings.load_full()
     }
 
     /// Puts settings into force, from the next COMPOUND on.
     pub fn set_settings(&self, settings: Settings) {
-        *self.settings.write() = Arc::new(settings);
+        self.settings.store(Arc::new(settings));
     }
 
     /// What is exported now.
-    pub fn exports(&self) -> Arc<Exports> {
-        Arc::clone(&self.exports.read())
+    pub fn exports(&self) -> Guard<Arc<Exports>> {
+        self.exports.load()
     }
 
     /// Exports something else from now on.
     pub fn set_exports(&self, exports: Exports) {
-        *self.exports.write() = Arc::new(exports);
+        self.exports.store(Arc::new(exports));
     }
 
     /// Tells one request from another. Ends and length stand for the data of a large

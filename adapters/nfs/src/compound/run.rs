@@ -52,7 +52,7 @@ pub async fn serve(server: Arc<Server>, call: Call, request: Request, reply: Buf
                 results.finish(&mut cx, Status::Resource, 0);
             } else {
                 cx.reply_limit = settings.reply_limit();
-                return once(cx, results, ops, start).await;
+                once(&mut cx, &results, ops, start).await;
             }
         }
         Plan::Lone(op) => {
@@ -69,14 +69,14 @@ pub async fn serve(server: Arc<Server>, call: Call, request: Request, reply: Buf
             results.finish(&mut cx, status, 1);
         }
         Plan::Sequenced(args, ops) => {
-            return sequenced(cx, results, request.announced, args, ops, start).await;
+            sequenced(&mut cx, &results, request.announced, args, ops, start).await;
         }
     }
     cx.reply.into_buffer()
 }
 
 /// Runs a 4.0 COMPOUND, unless it is one that must run once and has run.
-async fn once(mut cx: Cx, results: Results, ops: Vec<Op>, start: usize) -> Buffer {
+async fn once(cx: &mut Cx, results: &Results, ops: Vec<Op>, start: usize) {
     let mut turn = None;
     if ops.iter().any(|op| op.has(Flags::ONCE)) {
         let reply = cx.server.state.answers.of((&cx.call).into(), cx.now);
@@ -84,16 +84,15 @@ async fn once(mut cx: Cx, results: Results, ops: Vec<Op>, start: usize) -> Buffe
         if let Some(bytes) = &*taken {
             cx.reply.truncate(start);
             cx.reply.raw(bytes);
-            return cx.reply.into_buffer();
+            return;
         }
         turn = Some(taken);
     }
-    let (status, count) = run_ops(&mut cx, ops, 0).await;
-    results.finish(&mut cx, status, count);
+    let (status, count) = run_ops(cx, ops, 0).await;
+    results.finish(cx, status, count);
     if let Some(mut turn) = turn {
         *turn = answers::kept(cx.reply.as_slice().get(start..).unwrap_or_default());
     }
-    cx.reply.into_buffer()
 }
 
 impl From<&Call> for RequestId {
@@ -109,42 +108,42 @@ impl From<&Call> for RequestId {
 
 /// SEQUENCE decides whether the rest is run, replayed or refused (RFC 8881 §2.10.6).
 async fn sequenced(
-    mut cx: Cx,
-    results: Results,
+    cx: &mut Cx,
+    results: &Results,
     announced: usize,
     args: sequence::Args,
     ops: Vec<Op>,
     start: usize,
-) -> Buffer {
-    let begun = sequence::begin(&cx, announced, start, &args);
+) {
+    let begun = sequence::begin(cx, announced, start, &args);
     let (slot, ok) = match begun {
         Err(status) => {
             cx.server.metrics.sequence.ended(status.into());
-            refuse(&mut cx, &Op::Sequence(args), status);
-            results.finish(&mut cx, status, 1);
-            return cx.reply.into_buffer();
+            refuse(cx, &Op::Sequence(args), status);
+            results.finish(cx, status, 1);
+            return;
         }
         Ok(Begun::Replay(bytes)) => {
             cx.server.metrics.sequence.ended(Outcome::ReplayHit);
             cx.reply.truncate(start);
             cx.reply.raw(&bytes);
-            return cx.reply.into_buffer();
+            return;
         }
         // SEQUENCE itself succeeds; the operation after it carries the news
         // (RFC 8881 §2.10.6.1.3).
         Ok(Begun::Unkept(ok, news)) => {
             cx.server.metrics.sequence.ended(Outcome::RetryUncached);
-            succeed(&mut cx, &Op::Sequence(args), &ok);
+            succeed(cx, &Op::Sequence(args), &ok);
             let (status, count) = match ops.first() {
                 Some(next) => {
                     let status = next.refusal().unwrap_or(news);
-                    refuse(&mut cx, next, status);
+                    refuse(cx, next, status);
                     (status, 2)
                 }
                 None => (Status::Ok, 1),
             };
-            results.finish(&mut cx, status, count);
-            return cx.reply.into_buffer();
+            results.finish(cx, status, count);
+            return;
         }
         Ok(Begun::New(slot, session, ok)) => {
             cx.server.metrics.sequence.began();
@@ -153,11 +152,10 @@ async fn sequenced(
             (slot, ok)
         }
     };
-    succeed(&mut cx, &Op::Sequence(args), &ok);
-    let (status, count) = run_ops(&mut cx, ops, 1).await;
-    results.finish(&mut cx, status, count);
+    succeed(cx, &Op::Sequence(args), &ok);
+    let (status, count) = run_ops(cx, ops, 1).await;
+    results.finish(cx, status, count);
     slot.finish(cx.reply.as_slice().get(start..).unwrap_or_default());
-    cx.reply.into_buffer()
 }
 
 /// Runs operations until one fails. Returns the last status and the number of results,
