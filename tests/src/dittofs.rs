@@ -106,7 +106,7 @@ pub fn binary(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Where the set-up puts test programs that come from crates.io.
+/// Where the set-up puts the test programs that it compiles.
 pub fn tool(name: &str) -> Result<PathBuf> {
     let directory = match std::env::var_os("DITTOFS_TOOLS") {
         Some(directory) => PathBuf::from(directory),

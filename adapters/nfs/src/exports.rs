@@ -21,7 +21,7 @@ use crate::types::{FH_MAX, FileHandle};
 
 /// One snapshot of what is exported: the pseudo file system, with a junction per share.
 pub struct Exports {
-    shares: HashMap<Uuid, Junction>,
+    shares: HashMap<Uuid, Junction, ahash::RandomState>,
     nodes: BTreeMap<u64, PseudoNode>,
     made: SystemTime,
 }
@@ -112,7 +112,7 @@ impl Exports {
             children: BTreeMap::new(),
         };
         let mut exports = Self {
-            shares: HashMap::new(),
+            shares: HashMap::default(),
             nodes: BTreeMap::from([(PSEUDO_ROOT, root)]),
             made: SystemTime::now(),
         };

@@ -31,7 +31,7 @@ pub struct Server {
     settings: ArcSwap<Settings>,
     exports: ArcSwap<Exports>,
     /// Keyed at random, so that nobody can make two requests look the same.
-    digests: RandomState,
+    digests: ahash::RandomState,
     draining: watch::Sender<bool>,
     connections: watch::Sender<u32>,
 }
@@ -47,7 +47,7 @@ impl Server {
             metrics,
             settings: ArcSwap::from_pointee(settings),
             exports: ArcSwap::from_pointee(exports),
-            digests: RandomState::new(),
+            digests: ahash::RandomState::new(),
             draining: watch::Sender::new(false),
             connections: watch::Sender::new(0),
         }

@@ -36,7 +36,7 @@ impl Clients {
             boot,
             epoch: now,
             last: AtomicU32::new(0),
-            confirmed: Shards::new(keys.clone()),
+            confirmed: Shards::new(keys),
             v40: Mutex::default(),
             v41: Mutex::default(),
             gone: Mutex::default(),

@@ -81,7 +81,7 @@ impl State {
             clients: Clients::new(boot, now, keys),
             files: Files::new(boot, keys.clone()),
             answers: Answers::default(),
-            sessions: Shards::new(keys.clone()),
+            sessions: Shards::new(keys),
             meter,
             replies: Arc::default(),
         }

@@ -3,21 +3,26 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 
+use ahash::RandomState as Fast;
 use parking_lot::RwLock;
 
 const SHARDS: usize = 32;
 
-/// A map of many parts.
+/// A map of many parts. Its keys are numbers that the server gave out itself: clients can't
+/// choose them to collide, and every request looks one up, so that a fast hash serves.
 pub(super) struct Shards<K, V> {
-    hasher: RandomState,
-    parts: [RwLock<HashMap<K, V>>; SHARDS],
+    hasher: Fast,
+    parts: [RwLock<HashMap<K, V, Fast>>; SHARDS],
 }
 
 impl<K: Eq + Hash, V: Clone> Shards<K, V> {
-    pub(super) fn new(hasher: RandomState) -> Self {
+    pub(super) fn new(keys: &RandomState) -> Self {
+        let [a, b, c, d] = [0, 1, 2, 3].map(|number| keys.hash_one(number));
+        let hasher = Fast::with_seeds(a, b, c, d);
+        let part = |_| RwLock::new(HashMap::with_hasher(hasher.clone()));
         Self {
+            parts: std::array::from_fn(part),
             hasher,
-            parts: std::array::from_fn(|_| RwLock::default()),
         }
     }
 
@@ -38,7 +43,7 @@ impl<K: Eq + Hash, V: Clone> Shards<K, V> {
     /// All values; those that come and go meanwhile may be among them or not.
     pub(super) fn values(&self) -> Vec<V> {
         let values =
-            |part: &RwLock<HashMap<K, V>>| part.read().values().cloned().collect::<Vec<_>>();
+            |part: &RwLock<HashMap<K, V, Fast>>| part.read().values().cloned().collect::<Vec<_>>();
         self.parts.iter().flat_map(values).collect()
     }
 
@@ -46,8 +51,10 @@ impl<K: Eq + Hash, V: Clone> Shards<K, V> {
         self.parts.iter().map(|part| part.read().len()).sum()
     }
 
-    /// Always there; the index is within bounds by its modulus.
-    fn part(&self, key: &K) -> Option<&RwLock<HashMap<K, V>>> {
-        self.parts.get(self.hasher.hash_one(key) as usize % SHARDS)
+    /// Always there; the index is within bounds by its modulus. The map in it uses the low and the
+    /// high bits of the same hash, hence those between.
+    fn part(&self, key: &K) -> Option<&RwLock<HashMap<K, V, Fast>>> {
+        self.parts
+            .get((self.hasher.hash_one(key) >> 32) as usize % SHARDS)
     }
 }
