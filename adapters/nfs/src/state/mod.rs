@@ -5,6 +5,7 @@
 pub mod answers;
 pub mod clients;
 pub mod files;
+mod registry;
 pub mod session;
 pub mod v40;
 pub mod v41;

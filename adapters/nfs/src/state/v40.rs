@@ -2,15 +2,14 @@
 //! <https://www.rfc-editor.org/rfc/rfc7530#section-16.33.5>,
 //! <https://www.rfc-editor.org/rfc/rfc7530#section-16.34.5>
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use dittofs_sdk::vfs::File;
 
 use super::client::{Client, Principal};
-use super::{Limits, State};
+use super::{Limits, State, registry};
 use crate::status::Status;
 use crate::types::{ClientId, Minor, Verifier};
 
@@ -51,26 +50,16 @@ pub enum Introduced {
 }
 
 /// The records by owner.
-#[derive(Default)]
-pub(super) struct Registry {
-    owners: HashMap<Bytes, Owner>,
-    /// Unconfirmed numbers; that of a callback update is a confirmed one as well.
-    pending: HashMap<ClientId, Bytes>,
-}
+pub(super) type Registry = registry::Registry<Confirmed, Pending>;
+type Owner = registry::Owner<Confirmed, Pending>;
 
-#[derive(Default)]
-struct Owner {
-    confirmed: Option<Confirmed>,
-    pending: Option<Pending>,
-}
-
-struct Confirmed {
+pub(super) struct Confirmed {
     client: Arc<Client>,
     callback: Callback,
     confirm: Verifier,
 }
 
-struct Pending {
+pub(super) struct Pending {
     id: ClientId,
     verifier: Verifier,
     principal: Principal,
@@ -109,7 +98,15 @@ impl State {
         }
         registry.make_room(now, limits)?;
         let id = id.unwrap_or_else(|| self.clients.next_id());
-        registry.await_confirmation(introduction, id, now);
+        let pending = Pending {
+            id,
+            verifier: introduction.verifier,
+            principal: introduction.principal,
+            callback: introduction.callback,
+            confirm: introduction.confirm,
+            since: now,
+        };
+        registry.await_confirmation(&introduction.owner, pending);
         Ok(Introduced::Id(id, files))
     }
 
@@ -226,65 +223,14 @@ impl Owner {
         }
         Ok(Vec::new())
     }
-
-    fn is_empty(&self) -> bool {
-        self.confirmed.is_none() && self.pending.is_none()
-    }
 }
 
-impl Registry {
-    /// Replaces the owner's unconfirmed record, if there is one.
-    fn await_confirmation(&mut self, introduction: Introduction, id: ClientId, now: Instant) {
-        // A copy: the original pins the whole request in memory.
-        let name = Bytes::copy_from_slice(&introduction.owner);
-        let owner = self.owners.entry(name.clone()).or_default();
-        let old = owner.pending.replace(Pending {
-            id,
-            verifier: introduction.verifier,
-            principal: introduction.principal,
-            callback: introduction.callback,
-            confirm: introduction.confirm,
-            since: now,
-        });
-        if let Some(old) = old {
-            self.pending.remove(&old.id);
-        }
-        self.pending.insert(id, name);
+impl registry::Unconfirmed for Pending {
+    fn id(&self) -> ClientId {
+        self.id
     }
 
-    /// Unconfirmed records cost their maker nothing: they are bounded.
-    fn make_room(&mut self, now: Instant, limits: &Limits) -> Result<(), Status> {
-        if self.pending.len() < limits.clients {
-            return Ok(());
-        }
-        self.expire(now, limits.lease);
-        if self.pending.len() < limits.clients {
-            Ok(())
-        } else {
-            Err(Status::Delay)
-        }
-    }
-
-    #[cfg(test)]
-    pub(super) fn is_empty(&self) -> bool {
-        self.owners.is_empty() && self.pending.is_empty()
-    }
-
-    /// Forgets unconfirmed records that are older than a lease.
-    pub(super) fn expire(&mut self, now: Instant, lease: Duration) {
-        let owners = &mut self.owners;
-        self.pending.retain(|_, name| {
-            let Some(owner) = owners.get_mut(name) else {
-                return false;
-            };
-            let old = |pending: &mut Pending| now.saturating_duration_since(pending.since) > lease;
-            if owner.pending.take_if(old).is_none() {
-                return true;
-            }
-            if owner.is_empty() {
-                owners.remove(name);
-            }
-            false
-        });
+    fn since(&self) -> Instant {
+        self.since
     }
 }

@@ -2,16 +2,15 @@
 //! <https://www.rfc-editor.org/rfc/rfc8881#section-18.35.4>,
 //! <https://www.rfc-editor.org/rfc/rfc8881#section-18.36.4>
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use dittofs_sdk::vfs::File;
 
 use super::client::{Client, Principal};
 use super::session::{Backchannel, Fore, Session};
-use super::{End, Limits, State};
+use super::{End, Limits, State, registry};
 use crate::ops::create_session;
 use crate::status::Status;
 use crate::types::{ClientId, Minor, SessionId, Verifier};
@@ -66,25 +65,16 @@ pub struct Created {
 }
 
 /// The records by owner.
-#[derive(Default)]
-pub(super) struct Registry {
-    owners: HashMap<Bytes, Owner>,
-    pending: HashMap<ClientId, Bytes>,
-}
+pub(super) type Registry = registry::Registry<Confirmed, Pending>;
+type Owner = registry::Owner<Confirmed, Pending>;
 
-#[derive(Default)]
-struct Owner {
-    confirmed: Option<Confirmed>,
-    pending: Option<Pending>,
-}
-
-struct Confirmed {
+pub(super) struct Confirmed {
     client: Arc<Client>,
     creations: Creations,
 }
 
 /// Waits for its first CREATE_SESSION.
-struct Pending {
+pub(super) struct Pending {
     id: ClientId,
     verifier: Verifier,
     principal: Principal,
@@ -182,7 +172,14 @@ impl State {
         // 1, 4 and 5.
         registry.make_room(now, limits)?;
         let id = self.clients.next_id();
-        registry.await_confirmation(exchange, id, now);
+        let pending = Pending {
+            id,
+            verifier: exchange.verifier,
+            principal: exchange.principal,
+            since: now,
+            creations: Creations::new(),
+        };
+        registry.await_confirmation(&exchange.owner, pending);
         Ok(Exchanged {
             id,
             sequence: Creations::FIRST,
@@ -380,73 +377,14 @@ impl Owner {
             .map(|confirmed| &mut confirmed.creations)
             .ok_or(Status::StaleClientid)
     }
-
-    fn is_empty(&self) -> bool {
-        self.confirmed.is_none() && self.pending.is_none()
-    }
 }
 
-impl Registry {
-    /// Replaces the owner's unconfirmed record, if there is one.
-    fn await_confirmation(&mut self, exchange: &Exchange, id: ClientId, now: Instant) {
-        // A copy: the original pins the whole request in memory.
-        let name = Bytes::copy_from_slice(&exchange.owner);
-        let owner = self.owners.entry(name.clone()).or_default();
-        let old = owner.pending.replace(Pending {
-            id,
-            verifier: exchange.verifier,
-            principal: exchange.principal,
-            since: now,
-            creations: Creations::new(),
-        });
-        if let Some(old) = old {
-            self.pending.remove(&old.id);
-        }
-        self.pending.insert(id, name);
+impl registry::Unconfirmed for Pending {
+    fn id(&self) -> ClientId {
+        self.id
     }
 
-    /// Unconfirmed records cost their maker nothing: they are bounded.
-    fn make_room(&mut self, now: Instant, limits: &Limits) -> Result<(), Status> {
-        if self.pending.len() < limits.clients {
-            return Ok(());
-        }
-        self.expire(now, limits.lease);
-        if self.pending.len() < limits.clients {
-            Ok(())
-        } else {
-            Err(Status::Delay)
-        }
-    }
-
-    #[cfg(test)]
-    pub(super) fn is_empty(&self) -> bool {
-        self.owners.is_empty() && self.pending.is_empty()
-    }
-
-    /// Forgets unconfirmed records that are older than a lease.
-    pub(super) fn expire(&mut self, now: Instant, lease: Duration) {
-        let owners = &mut self.owners;
-        self.pending.retain(|_, name| {
-            let Some(owner) = owners.get_mut(name) else {
-                return false;
-            };
-            let old = |pending: &mut Pending| now.saturating_duration_since(pending.since) > lease;
-            if owner.pending.take_if(old).is_none() {
-                return true;
-            }
-            if owner.is_empty() {
-                owners.remove(name);
-            }
-            false
-        });
-    }
-
-    fn drop_pending(&mut self, name: &Bytes, id: ClientId) {
-        if let Some(owner) = self.owners.get_mut(name) {
-            owner.pending.take_if(|pending| pending.id == id);
-            if owner.is_empty() {
-                self.owners.remove(name);
-            }
-        }
+    fn since(&self) -> Instant {
+        self.since
     }
 }
