@@ -18,6 +18,7 @@
 //! one row per attribute; `state` knows neither clock nor socket.
 
 pub mod attr;
+pub mod callback;
 pub mod compound;
 pub mod connection;
 pub mod entropy;

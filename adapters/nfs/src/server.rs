@@ -10,6 +10,7 @@ use dittofs_sdk::{Context, Error};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use crate::callback::Callbacks;
 use crate::connection::{self, Connection};
 use crate::exports::Exports;
 use crate::identity::Identity;
@@ -26,6 +27,8 @@ pub struct Server {
     pub identity: Identity,
     /// Clients, sessions, opens and locks.
     pub state: State,
+    /// The ways to the clients.
+    pub callbacks: Callbacks,
     /// What is counted.
     pub metrics: Metrics,
     settings: ArcSwap<Settings>,
@@ -44,6 +47,7 @@ impl Server {
         Self {
             identity,
             state,
+            callbacks: Callbacks::default(),
             metrics,
             settings: ArcSwap::from_pointee(settings),
             exports: ArcSwap::from_pointee(exports),

@@ -1,6 +1,6 @@
 //! One confirmed client, of either minor version.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -41,6 +41,7 @@ pub struct Client {
     minor: Minor,
     lease: Lease,
     reclaim_complete: AtomicBool,
+    news: AtomicU32,
     pub(super) sessions: Mutex<Vec<SessionId>>,
 }
 
@@ -61,6 +62,7 @@ impl Client {
             minor,
             lease,
             reclaim_complete: AtomicBool::new(false),
+            news: AtomicU32::new(0),
             sessions: Mutex::default(),
         }
     }
@@ -86,10 +88,44 @@ impl Client {
         self.reclaim_complete.load(Ordering::Acquire)
     }
 
+    /// Tells the client from the next SEQUENCE on.
+    pub fn tell(&self, news: News) {
+        self.news.fetch_or(news.0, Ordering::AcqRel);
+    }
+
+    /// Tells the client no longer.
+    pub fn untell(&self, news: News) {
+        self.news.fetch_and(!news.0, Ordering::AcqRel);
+    }
+
+    /// The status flags of SEQUENCE that are the client's rather than the session's.
+    pub fn news(&self) -> u32 {
+        self.news.load(Ordering::Acquire)
+    }
+
     /// Notes RECLAIM_COMPLETE; false if it was noted already.
     pub fn complete_reclaim(&self) -> bool {
         !self.reclaim_complete.swap(true, Ordering::AcqRel)
     }
+}
+
+/// What SEQUENCE tells a client of its state: SEQ4_STATUS_* bits (RFC 8881 §18.46.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct News(pub(super) u32);
+
+impl News {
+    /// No connection of any session carries callbacks.
+    pub const CB_PATH_DOWN: Self = Self(0x1);
+    /// The lease ran out, and all state went with it.
+    pub const EXPIRED_ALL_STATE_REVOKED: Self = Self(0x8);
+    /// The lease ran out, and some state went with it.
+    pub const EXPIRED_SOME_STATE_REVOKED: Self = Self(0x10);
+    /// State was taken away by an administrator.
+    pub const ADMIN_STATE_REVOKED: Self = Self(0x20);
+    /// A delegation was recalled in vain and taken away.
+    pub const RECALLABLE_STATE_REVOKED: Self = Self(0x40);
+    /// The server has restarted and the client has not said that it took back all it had.
+    pub const RESTART_RECLAIM_NEEDED: Self = Self(0x100);
 }
 
 /// When a client was last heard of. Renewed by every request, so it is no lock but a stamp.

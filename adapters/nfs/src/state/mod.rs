@@ -33,7 +33,7 @@ use crate::status::Status;
 use crate::types::SessionId;
 
 pub use answers::Answers;
-pub use client::{Client, Principal};
+pub use client::{Client, News, Principal};
 pub use clients::Clients;
 pub use files::Files;
 pub use meter::{End, Meter, SlotSeries, Unbound};

@@ -208,9 +208,7 @@ impl Session {
                     slot: args.slot,
                     highest_slot: accepted.saturating_sub(1),
                     target_highest_slot: found.told.min(accepted).saturating_sub(1),
-                    // Nothing is revoked without its client being forgotten, and there is nothing
-                    // to call back for: no bit of RFC 8881 §18.46.3 is ever true.
-                    status_flags: 0,
+                    status_flags: self.client.news(),
                 };
                 Ok(self.execute(args.cache_this, ok))
             }
