@@ -1,5 +1,6 @@
 //! One confirmed client, of either minor version.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -41,7 +42,7 @@ pub struct Client {
     minor: Minor,
     lease: Lease,
     reclaim_complete: AtomicBool,
-    news: AtomicU32,
+    notices: Arc<Notices>,
     pub(super) sessions: Mutex<Vec<SessionId>>,
 }
 
@@ -62,7 +63,7 @@ impl Client {
             minor,
             lease,
             reclaim_complete: AtomicBool::new(false),
-            news: AtomicU32::new(0),
+            notices: Arc::default(),
             sessions: Mutex::default(),
         }
     }
@@ -90,17 +91,22 @@ impl Client {
 
     /// Tells the client from the next SEQUENCE on.
     pub fn tell(&self, news: News) {
-        self.news.fetch_or(news.0, Ordering::AcqRel);
+        self.notices.tell(news);
     }
 
     /// Tells the client no longer.
     pub fn untell(&self, news: News) {
-        self.news.fetch_and(!news.0, Ordering::AcqRel);
+        self.notices.untell(news);
     }
 
     /// The status flags of SEQUENCE that are the client's rather than the session's.
     pub fn news(&self) -> u32 {
-        self.news.load(Ordering::Acquire)
+        self.notices.flags()
+    }
+
+    /// The same, for whoever keeps them up to date.
+    pub(super) fn notices(&self) -> &Arc<Notices> {
+        &self.notices
     }
 
     /// Notes RECLAIM_COMPLETE; false if it was noted already.
@@ -126,6 +132,24 @@ impl News {
     pub const RECALLABLE_STATE_REVOKED: Self = Self(0x40);
     /// The server has restarted and the client has not said that it took back all it had.
     pub const RESTART_RECLAIM_NEEDED: Self = Self(0x100);
+}
+
+/// All that SEQUENCE tells a client.
+#[derive(Debug, Default)]
+pub struct Notices(AtomicU32);
+
+impl Notices {
+    pub(super) fn tell(&self, news: News) {
+        self.0.fetch_or(news.0, Ordering::AcqRel);
+    }
+
+    pub(super) fn untell(&self, news: News) {
+        self.0.fetch_and(!news.0, Ordering::AcqRel);
+    }
+
+    pub(super) fn flags(&self) -> u32 {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 /// When a client was last heard of. Renewed by every request, so it is no lock but a stamp.

@@ -160,7 +160,7 @@ impl State {
             principal,
             self.clients.lease(now),
         ));
-        self.files.admit_client(id);
+        self.files.admit_client(id, client.notices());
         self.clients.insert(&client);
         let replaced = owner.confirmed.replace(Confirmed {
             client,

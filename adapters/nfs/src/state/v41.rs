@@ -270,7 +270,7 @@ impl State {
                     pending.principal,
                     self.clients.lease(now),
                 ));
-                self.files.admit_client(client.id);
+                self.files.admit_client(client.id, client.notices());
                 self.clients.insert(&client);
                 let replaced = owner.confirmed.replace(Confirmed {
                     client: Arc::clone(&client),

@@ -107,6 +107,15 @@ impl Index {
             .collect()
     }
 
+    /// All states of a client.
+    pub(super) fn of_client(&self, client: ClientId) -> Vec<Id> {
+        let clients = self.clients.lock();
+        let held = clients.get(&client).into_iter();
+        held.flat_map(|held| held.owners.values().flatten())
+            .copied()
+            .collect()
+    }
+
     /// All states of an owner.
     pub(super) fn of_owner(&self, owner: &Owner) -> Vec<Id> {
         let clients = self.clients.lock();

@@ -11,6 +11,7 @@ mod lock;
 mod open;
 mod owner;
 mod range;
+mod revoked;
 mod shard;
 mod share;
 mod stateid;
@@ -23,8 +24,10 @@ use dittofs_sdk::vfs::{File, OpenAccess};
 use parking_lot::{Mutex, MutexGuard};
 
 use self::index::Index;
+use self::revoked::Losses;
 use self::shard::{Entry, Shard};
 use self::stateid::{Ids, SHARDS};
+use super::client::Notices;
 use crate::exports::FileKey;
 use crate::status::Status;
 use crate::types::{ClientId, StateId};
@@ -33,6 +36,7 @@ pub use lock::{Conflict, LockError, LockRequest};
 pub use open::{OpenRequest, Opened};
 pub use owner::{Cached, Numbered, OwnerSeq, Owners, Shared, Step, Turn};
 pub use range::{LockKind, Range};
+pub use revoked::Revoked;
 pub use share::Share;
 pub use stateid::Caller;
 pub(crate) use stateid::Id;
@@ -68,24 +72,29 @@ pub struct Files {
     keys: RandomState,
     shards: Box<[Mutex<Shard>]>,
     index: Index,
+    losses: Arc<Losses>,
 }
 
 impl Files {
     /// No opens and locks, in the server's start `boot`. With the random `keys`, nobody can guess
     /// a stateid or choose the shard of a file.
     pub fn new(boot: u32, keys: RandomState) -> Self {
+        let losses = Arc::<Losses>::default();
+        let shard = |_| Mutex::new(Shard::new(Arc::clone(&losses)));
         Self {
             owners: Owners::default(),
             ids: Ids::new(boot, keys.clone()),
             keys,
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            shards: (0..SHARDS).map(shard).collect(),
             index: Index::default(),
+            losses,
         }
     }
 
-    /// Lets a client have opens and locks from now on.
-    pub fn admit_client(&self, client: ClientId) {
+    /// Lets a client have opens and locks from now on. What it loses of them is told by `notices`.
+    pub fn admit_client(&self, client: ClientId, notices: &Arc<Notices>) {
         self.owners.admit_client(client);
+        self.losses.admit_client(client, notices);
         self.index.admit(client);
     }
 
@@ -94,6 +103,7 @@ impl Files {
     /// state are released.
     pub fn release_client(&self, client: ClientId) -> ToClose {
         self.owners.release_client(client);
+        self.losses.release_client(client);
         self.discard(self.index.take_client(client))
     }
 
@@ -106,6 +116,7 @@ impl Files {
     /// NFS4ERR_EXPIRED from now on.
     pub fn expire_client(&self, client: ClientId) -> ToClose {
         self.owners.release_client(client);
+        self.losses.release_client(client);
         let ids = self.index.take_client(client);
         for &id in &ids {
             if let Some(mut shard) = self.shard(id.shard()) {
@@ -113,6 +124,28 @@ impl Files {
             }
         }
         self.discard(ids)
+    }
+
+    /// Takes one state away, with the locks that hang on it. Its reservations are gone at once; who uses
+    /// it is told why, until the client has acknowledged that.
+    pub(crate) fn revoke(&self, id: Id, why: Revoked) -> ToClose {
+        match self.shard(id.shard()) {
+            Some(mut shard) => shard.revoke(id, why, &self.index),
+            None => ToClose::new(),
+        }
+    }
+
+    /// Takes away all that a client has, but lets it have more, and be told.
+    pub fn revoke_client(&self, client: ClientId, why: Revoked) -> ToClose {
+        let ids = self.index.of_client(client);
+        ids.into_iter()
+            .flat_map(|id| self.revoke(id, why))
+            .collect()
+    }
+
+    /// How many states the client has lost without having acknowledged that.
+    pub fn losses(&self, client: ClientId) -> usize {
+        self.losses.count(client)
     }
 
     /// Forgets owners of 4.0 that have no state and were silent for longer than a lease.
@@ -147,7 +180,8 @@ impl Files {
                 None => shard.missing(caller, id),
             }
         };
-        self.owners.of_closed(id).ok_or(missing)
+        let known = self.owners.of_closed(id);
+        known.or_else(|| self.losses.owner(id)).ok_or(missing)
     }
 
     /// The open file that `user` may use for I/O under a stateid, and the client whose it is. The
@@ -202,10 +236,13 @@ impl Files {
         found.err().unwrap_or(Status::Ok)
     }
 
-    /// FREE_STATEID: forgets a lock stateid without locks (RFC 8881 §18.38). An open, or
-    /// locks that are held, are NFS4ERR_LOCKS_HELD.
+    /// FREE_STATEID: forgets a lock stateid without locks, or acknowledges that state was revoked
+    /// (RFC 8881 §18.38). An open, or locks that are held, are NFS4ERR_LOCKS_HELD.
     pub fn free(&self, caller: Caller, stateid: &StateId) -> Result<(), Status> {
         let id = self.ids.read(caller, stateid)?;
+        if self.losses.acknowledge(caller, id) {
+            return Ok(());
+        }
         let mut shard = self.shard(id.shard()).ok_or(Status::BadStateid)?;
         let Entry::Lock(lock) = shard.find(caller, id, stateid.seqid, None)? else {
             return Err(Status::LocksHeld);

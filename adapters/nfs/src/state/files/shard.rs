@@ -7,6 +7,7 @@ use dittofs_sdk::vfs::{File, OpenAccess};
 
 use super::index::Index;
 use super::range::Locks;
+use super::revoked::{Losses, Revoked};
 use super::share::{Modes, Tally};
 use super::stateid::{Caller, Id};
 use super::{Owner, ToClose};
@@ -17,12 +18,12 @@ use crate::status::Status;
 /// How many lost states a shard remembers.
 const EXPIRED: usize = 256;
 
-#[derive(Default)]
 pub(super) struct Shard {
     pub(super) files: HashMap<FileKey, OpenFile>,
     pub(super) states: HashMap<Id, Entry>,
     /// What 4.0 clients lost with their leases.
     pub(super) expired: Recent<Id, EXPIRED>,
+    losses: Arc<Losses>,
 }
 
 /// What a stateid names.
@@ -114,6 +115,15 @@ impl Open {
 }
 
 impl Shard {
+    pub(super) fn new(losses: Arc<Losses>) -> Self {
+        Self {
+            files: HashMap::new(),
+            states: HashMap::new(),
+            expired: Recent::default(),
+            losses,
+        }
+    }
+
     /// The state of `id`, if the caller may use it, it is of the file, and the counter is the
     /// current one. Wrong client and wrong file are NFS4ERR_BAD_STATEID (RFC 8881 §8.2.4).
     pub(super) fn find(
@@ -138,9 +148,12 @@ impl Shard {
         Ok(entry)
     }
 
-    /// Why there is no state of `id`. A 4.0 client is told if it was too late (RFC 7530 §9.6.3.2);
-    /// one of 4.1 has lost its session and knows.
+    /// Why there is no state of `id`: it was revoked, or never was. A 4.0 client that is forgotten is
+    /// told as well if it was too late (RFC 7530 §9.6.3.2); one of 4.1 has lost its session and knows.
     pub(super) fn missing(&self, caller: Caller, id: Id) -> Status {
+        if let Some(revoked) = self.losses.status(caller, id) {
+            return revoked;
+        }
         match caller {
             Caller::V40 if self.expired.contains(&id) => Status::Expired,
             _ => Status::BadStateid,
@@ -171,6 +184,20 @@ impl Shard {
     /// How many ranges a lock stateid holds.
     pub(super) fn locks_of(&self, key: &FileKey, id: Id) -> usize {
         self.files.get(key).map_or(0, |file| file.locks.count(id))
+    }
+
+    /// Takes away a state and what hangs on it, and remembers that.
+    pub(super) fn revoke(&mut self, id: Id, why: Revoked, index: &Index) -> ToClose {
+        let lockers = match self.states.get(&id) {
+            Some(Entry::Open(open)) => open.lockers.as_slice(),
+            _ => &[],
+        };
+        for id in [id].iter().chain(lockers) {
+            if let Some(entry) = self.states.get(id) {
+                self.losses.note(*id, entry.owner(), why);
+            }
+        }
+        self.remove(id, index)
     }
 
     /// Forgets a state and what hangs on it.

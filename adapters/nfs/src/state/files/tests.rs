@@ -40,7 +40,7 @@ struct World {
 fn world() -> World {
     let files = Files::new(1, RandomState::new());
     for client in 1..=2 {
-        files.admit_client(ClientId(client));
+        files.admit_client(ClientId(client), &Arc::default());
     }
     World {
         files,
@@ -467,6 +467,68 @@ fn a_lease_that_ran_out_is_told_to_clients_of_40() {
     assert_eq!(io(Caller::V40), Err(Status::Expired));
     assert_eq!(w.files.owner_of(Caller::V40, &open), Err(Status::Expired));
     assert_eq!(io(V41), Err(Status::BadStateid));
+}
+
+#[test]
+fn what_is_revoked_stands_against_nobody_and_is_known_until_it_is_acknowledged() {
+    let w = world();
+    let open = w.open(opener(1, 1), 1, 3, 3).unwrap();
+    let kept = w.open(opener(1, 2), 2, 3, 0).unwrap();
+    let write = want(0, 10, LockKind::Write);
+    let lock = w
+        .files
+        .lock_first(V41, &open, &key(1), &locker(1, 1), write);
+    let lock = lock.unwrap();
+    drop(
+        w.files
+            .revoke(w.files.ids.read(V41, &open).unwrap(), Revoked::Expired),
+    );
+    assert_eq!((w.open_files(), w.files.ranges()), (1, 0));
+    assert_eq!(
+        w.files.losses(ClientId(1)),
+        2,
+        "the lock went with its open"
+    );
+
+    let other = w.open(opener(2, 1), 1, 3, 3).unwrap();
+    let lock_of_other = w
+        .files
+        .lock_first(OTHER, &other, &key(1), &locker(2, 1), write);
+    assert!(lock_of_other.is_ok());
+
+    let io = |caller, stateid| {
+        let found = w.files.io(caller, stateid, &key(1), OpenAccess::Read, ME);
+        found.map(|_| ())
+    };
+    assert_eq!(io(V41, &open), Err(Status::Expired));
+    assert_eq!(io(V41, &lock), Err(Status::Expired));
+    assert_eq!(io(OTHER, &open), Err(Status::BadStateid));
+    let close = w.files.close(V41, &open, &key(1));
+    assert_eq!(close.map(|_| ()), Err(Status::Expired));
+    assert_eq!(w.files.test(V41, &lock), Status::Expired);
+    assert_eq!(w.files.test(V41, &kept), Status::Ok);
+    // A numbered operation of 4.0 finds its owner, so that the number is used up.
+    assert_eq!(w.files.owner_of(Caller::V40, &open), Ok(opener(1, 1)));
+
+    assert_eq!(w.files.free(OTHER, &open), Err(Status::BadStateid));
+    assert_eq!(w.files.free(V41, &open), Ok(()));
+    assert_eq!(w.files.free(V41, &open), Err(Status::BadStateid));
+    assert_eq!(w.files.test(V41, &open), Status::BadStateid);
+    assert_eq!(w.files.free(V41, &lock), Ok(()));
+    assert_eq!(w.files.losses(ClientId(1)), 0);
+}
+
+#[test]
+fn all_of_a_client_can_be_revoked_and_it_may_begin_anew() {
+    let w = world();
+    let open = w.open(opener(1, 1), 1, 3, 3).unwrap();
+    w.open(opener(1, 2), 2, 3, 0).unwrap();
+    drop(w.files.revoke_client(ClientId(1), Revoked::Admin));
+    assert!(w.is_empty() && !w.files.has_state(ClientId(1)));
+    assert_eq!(w.files.test(V41, &open), Status::AdminRevoked);
+    assert!(w.open(opener(1, 1), 1, 3, 3).is_ok());
+    drop(w.files.release_client(ClientId(1)));
+    assert_eq!(w.files.test(V41, &open), Status::BadStateid);
 }
 
 #[test]
