@@ -9,6 +9,7 @@ use parking_lot::RwLock;
 use crate::data::Data;
 use crate::dir::Dir;
 use crate::quota::Charge;
+use crate::xattr::Xattrs;
 
 /// An object. Whoever holds the tree lock may lock several inodes; others lock one at a time.
 #[derive(Debug)]
@@ -40,6 +41,7 @@ pub(crate) struct State {
     change: u64,
     /// What an exclusive create was told, until the times are set.
     pub(crate) verifier: Option<[u8; 8]>,
+    pub(crate) xattrs: Xattrs,
     pub(crate) body: Body,
 }
 
@@ -71,6 +73,7 @@ impl State {
             btime: now,
             change: 1,
             verifier: None,
+            xattrs: Xattrs::default(),
             body,
         }
     }

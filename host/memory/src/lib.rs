@@ -11,6 +11,7 @@ mod file;
 mod inode;
 mod namespace;
 mod quota;
+mod xattr;
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use bytes::Bytes;
 use dittofs_sdk::vfs::{
     Access, Attr, Capabilities, CreateHow, Created, Cred, DirChange, File, FileSystem, FsInfo,
     FsStat, Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess, ReadDirLimit, SetAttr,
-    Time, VfsError, VfsResult, posix,
+    SetXattr, Time, VfsError, VfsResult, XattrListing, XattrName, posix,
 };
 
 use crate::core::{Core, ROOT};
@@ -28,7 +29,7 @@ use crate::inode::Body;
 /// Limits of a [`MemoryFs`], and who owns its root directory.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Most bytes of content, names and link targets.
+    /// Most bytes of content, names, link targets and extended attributes.
     pub max_bytes: u64,
     /// Most objects.
     pub max_files: u64,
@@ -103,7 +104,8 @@ impl FileSystem for MemoryFs {
             capabilities: Capabilities::LINKS
                 | Capabilities::SYMLINKS
                 | Capabilities::SPECIAL_FILES
-                | Capabilities::IDENTITY,
+                | Capabilities::IDENTITY
+                | Capabilities::XATTR,
             max_name: Name::MAX as u32,
             max_links: namespace::MAX_LINKS,
             max_file_size: data::MAX_SIZE,
@@ -202,5 +204,28 @@ impl FileSystem for MemoryFs {
 
     fn stat_fs(&self) -> Op<FsStat> {
         Op::ok(self.core.stat())
+    }
+
+    fn xattr(&self, cred: &Cred, object: &Handle, name: XattrName<'_>) -> Op<Bytes> {
+        self.core.xattr(cred, object, name).into()
+    }
+
+    fn set_xattr(
+        &self,
+        cred: &Cred,
+        object: &Handle,
+        name: XattrName<'_>,
+        value: Bytes,
+        how: SetXattr,
+    ) -> Op<DirChange> {
+        self.core.set_xattr(cred, object, name, &value, how).into()
+    }
+
+    fn list_xattrs(&self, object: &Handle, after: u64, limit: u32) -> Op<XattrListing> {
+        self.core.list_xattrs(object, after, limit).into()
+    }
+
+    fn remove_xattr(&self, cred: &Cred, object: &Handle, name: XattrName<'_>) -> Op<DirChange> {
+        self.core.remove_xattr(cred, object, name).into()
     }
 }

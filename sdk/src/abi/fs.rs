@@ -5,7 +5,7 @@ use std::sync::Arc;
 use abi_stable::StableAbi;
 use abi_stable::sabi_trait;
 use abi_stable::sabi_trait::TD_Opaque;
-use abi_stable::std_types::{RBox, RSlice, RVec};
+use abi_stable::std_types::{RBox, RErr, RSlice, RVec};
 use bytes::Bytes;
 
 use super::bytes::WireBytes;
@@ -14,12 +14,13 @@ use super::op::{Wire, WireOp, accept, answer};
 use super::value::{
     WireAttr, WireCreateHow, WireCred, WireDirChange, WireFsInfo, WireFsStat, WireHandle,
     WireListing, WireMade, WireNewNode, WireNode, WireReadDirLimit, WireReadOk, WireRenamed,
-    WireSetAttr, WireWritten, handle, name, open_code, open_of, stability_code, stability_of,
+    WireSetAttr, WireWritten, WireXattrListing, error_code, handle, name, open_code, open_of,
+    set_xattr_code, set_xattr_of, stability_code, stability_of, xattr_name,
 };
 use crate::vfs::{
     Access, Attr, Buffer, CreateHow, Created, Cred, DirChange, File, FileSystem, FsInfo, FsStat,
     Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess, ReadDirLimit, ReadOk, SetAttr,
-    Stability, VfsResult, Written,
+    SetXattr, Stability, VfsError, VfsResult, Written, XattrListing, XattrName,
 };
 
 /// The functions of a file system. A function added later comes last and has a default.
@@ -91,6 +92,49 @@ pub(super) trait WireFs: Send + Sync {
     ) -> WireOp<WireDirChange>;
     #[sabi(last_prefix_field)]
     fn stat_fs(&self) -> WireOp<WireFsStat>;
+    fn xattr(
+        &self,
+        cred: WireCred<'_>,
+        object: RSlice<'_, u8>,
+        name: RSlice<'_, u8>,
+    ) -> WireOp<WireBytes> {
+        let _ = (cred, object, name);
+        missing()
+    }
+    fn set_xattr(
+        &self,
+        cred: WireCred<'_>,
+        object: RSlice<'_, u8>,
+        name: RSlice<'_, u8>,
+        value: WireBytes,
+        how: u32,
+    ) -> WireOp<WireDirChange> {
+        let _ = (cred, object, name, value, how);
+        missing()
+    }
+    fn list_xattrs(
+        &self,
+        object: RSlice<'_, u8>,
+        after: u64,
+        limit: u32,
+    ) -> WireOp<WireXattrListing> {
+        let _ = (object, after, limit);
+        missing()
+    }
+    fn remove_xattr(
+        &self,
+        cred: WireCred<'_>,
+        object: RSlice<'_, u8>,
+        name: RSlice<'_, u8>,
+    ) -> WireOp<WireDirChange> {
+        let _ = (cred, object, name);
+        missing()
+    }
+}
+
+/// What a function answers that the other side, being older, does not have.
+fn missing<T>() -> WireOp<T> {
+    WireOp::Ready(RErr(error_code(VfsError::NotSupported)))
 }
 
 /// The functions of an open file. A function added later comes last and has a default.
@@ -310,6 +354,53 @@ impl WireFs for LocalFs {
     fn stat_fs(&self) -> WireOp<WireFsStat> {
         answer(|| Ok(self.0.stat_fs()))
     }
+
+    fn xattr(
+        &self,
+        cred: WireCred<'_>,
+        object: RSlice<'_, u8>,
+        name: RSlice<'_, u8>,
+    ) -> WireOp<WireBytes> {
+        answer(|| {
+            let (object, name) = (handle(object)?, xattr_name(name)?);
+            Ok(cred.with(|cred| self.0.xattr(cred, &object, name)))
+        })
+    }
+
+    fn set_xattr(
+        &self,
+        cred: WireCred<'_>,
+        object: RSlice<'_, u8>,
+        name: RSlice<'_, u8>,
+        value: WireBytes,
+        how: u32,
+    ) -> WireOp<WireDirChange> {
+        answer(|| {
+            let (object, name, how) = (handle(object)?, xattr_name(name)?, set_xattr_of(how)?);
+            Ok(cred.with(|cred| self.0.set_xattr(cred, &object, name, value.into(), how)))
+        })
+    }
+
+    fn list_xattrs(
+        &self,
+        object: RSlice<'_, u8>,
+        after: u64,
+        limit: u32,
+    ) -> WireOp<WireXattrListing> {
+        answer(|| Ok(self.0.list_xattrs(&handle(object)?, after, limit)))
+    }
+
+    fn remove_xattr(
+        &self,
+        cred: WireCred<'_>,
+        object: RSlice<'_, u8>,
+        name: RSlice<'_, u8>,
+    ) -> WireOp<WireDirChange> {
+        answer(|| {
+            let (object, name) = (handle(object)?, xattr_name(name)?);
+            Ok(cred.with(|cred| self.0.remove_xattr(cred, &object, name)))
+        })
+    }
 }
 
 struct LocalFile(Quiet<Arc<dyn File>>);
@@ -479,6 +570,40 @@ impl FileSystem for ForeignFs {
     fn stat_fs(&self) -> Op<FsStat> {
         accept(self.object.stat_fs())
     }
+
+    fn xattr(&self, cred: &Cred, object: &Handle, name: XattrName<'_>) -> Op<Bytes> {
+        let (cred, object) = (WireCred::new(cred), arg(object.as_bytes()));
+        accept(self.object.xattr(cred, object, arg(name.as_bytes())))
+    }
+
+    fn set_xattr(
+        &self,
+        cred: &Cred,
+        object: &Handle,
+        name: XattrName<'_>,
+        value: Bytes,
+        how: SetXattr,
+    ) -> Op<DirChange> {
+        accept(self.object.set_xattr(
+            WireCred::new(cred),
+            arg(object.as_bytes()),
+            arg(name.as_bytes()),
+            value.into(),
+            set_xattr_code(how),
+        ))
+    }
+
+    fn list_xattrs(&self, object: &Handle, after: u64, limit: u32) -> Op<XattrListing> {
+        accept(
+            self.object
+                .list_xattrs(arg(object.as_bytes()), after, limit),
+        )
+    }
+
+    fn remove_xattr(&self, cred: &Cred, object: &Handle, name: XattrName<'_>) -> Op<DirChange> {
+        let (cred, object) = (WireCred::new(cred), arg(object.as_bytes()));
+        accept(self.object.remove_xattr(cred, object, arg(name.as_bytes())))
+    }
 }
 
 struct ForeignFile(FileObject);
@@ -508,7 +633,6 @@ impl File for ForeignFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vfs::VfsError;
 
     /// Answers late where it answers, and panics everywhere else.
     struct Moody;

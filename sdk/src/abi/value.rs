@@ -15,7 +15,8 @@ use super::op::Wire;
 use crate::vfs::{
     Access, Attr, Buffer, Capabilities, CreateHow, Cred, DirChange, DirEntry, FsInfo, FsStat,
     Handle, Kind, Listing, Made, Name, NewNode, Node, OpenAccess, ReadDirLimit, ReadOk, SetAttr,
-    SetTime, Stability, Time, VfsError, VfsResult, Written,
+    SetTime, SetXattr, Stability, Time, VfsError, VfsResult, Written, XattrEntry, XattrListing,
+    XattrName,
 };
 
 macro_rules! numbered {
@@ -34,6 +35,7 @@ numbered! { error_code, known_error, VfsError: u32, unknown VfsError::Io;
     8 WrongType, 9 NotEmpty, 10 Invalid, 11 NameTooLong, 12 BadName, 13 NoSpace,
     14 QuotaExceeded, 15 ReadOnly, 16 FileTooBig, 17 TooManyLinks, 18 CrossDevice, 19 Stale,
     20 BadHandle, 21 BadCookie, 22 TooSmall, 23 NotSupported, 24 Busy, 25 TryLater, 26 Io,
+    27 NoXattr, 28 XattrTooBig,
 }
 
 /// The error with this code; an unknown one is still an error.
@@ -47,6 +49,10 @@ numbered! { kind_code, kind_of, Kind: u32, unknown VfsError::Io;
 
 numbered! { stability_code, stability_of, Stability: u32, unknown VfsError::Io;
     0 Unstable, 1 Data, 2 File,
+}
+
+numbered! { set_xattr_code, set_xattr_of, SetXattr: u32, unknown VfsError::NotSupported;
+    0 Either, 1 Create, 2 Replace,
 }
 
 numbered! { open_code, open_of, OpenAccess: u32, unknown VfsError::Invalid;
@@ -125,6 +131,11 @@ pub(super) fn handle(bytes: RSlice<'_, u8>) -> VfsResult<Handle> {
 /// A name given as an argument.
 pub(super) fn name(bytes: RSlice<'_, u8>) -> VfsResult<Name<'_>> {
     Name::new(bytes.as_slice()).map_err(|_| VfsError::BadName)
+}
+
+/// The name of an extended attribute given as an argument.
+pub(super) fn xattr_name(bytes: RSlice<'_, u8>) -> VfsResult<XattrName<'_>> {
+    XattrName::new(bytes.as_slice()).map_err(|_| VfsError::BadName)
 }
 
 #[repr(C)]
@@ -555,6 +566,61 @@ impl Wire for Listing {
                     RSome(node) => Some(Node::from_wire(*node)?),
                     RNone => None,
                 },
+            });
+        }
+        Ok(Self {
+            entries,
+            eof: wire.eof != 0,
+        })
+    }
+}
+
+/// One entry of [`WireXattrListing`]; its name is the next `name_len` bytes of the names.
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy)]
+pub(super) struct WireXattrEntry {
+    cookie: u64,
+    name_len: u64,
+}
+
+/// Names of extended attributes, in one run of bytes as those of [`WireListing`].
+#[repr(C)]
+#[derive(StableAbi)]
+pub(super) struct WireXattrListing {
+    entries: RVec<WireXattrEntry>,
+    names: WireBytes,
+    eof: u64,
+}
+
+impl Wire for XattrListing {
+    type Form = WireXattrListing;
+    fn into_wire(self) -> WireXattrListing {
+        let names: Vec<u8> = self
+            .entries
+            .iter()
+            .flat_map(|entry| entry.name.iter().copied())
+            .collect();
+        let entry = |entry: &XattrEntry| WireXattrEntry {
+            cookie: entry.cookie,
+            name_len: entry.name.len() as u64,
+        };
+        WireXattrListing {
+            entries: self.entries.iter().map(entry).collect(),
+            names: Bytes::from(names).into(),
+            eof: u64::from(self.eof),
+        }
+    }
+    fn from_wire(wire: WireXattrListing) -> VfsResult<Self> {
+        let mut names = Bytes::from(wire.names);
+        let mut entries = Vec::with_capacity(wire.entries.len());
+        for entry in wire.entries.as_slice() {
+            let len = usize::try_from(entry.name_len).map_err(|_| VfsError::Io)?;
+            if len > names.len() {
+                return Err(VfsError::Io);
+            }
+            entries.push(XattrEntry {
+                name: names.split_to(len),
+                cookie: entry.cookie,
             });
         }
         Ok(Self {

@@ -82,6 +82,12 @@ pub enum VfsError {
     /// A limit or a lock is in the way now; the same call may succeed later (EAGAIN, EMFILE).
     #[error("try again later")]
     TryLater,
+    /// The object has no extended attribute of this name (ENODATA).
+    #[error("no such extended attribute")]
+    NoXattr,
+    /// The value of an extended attribute is too big (E2BIG).
+    #[error("extended attribute too big")]
+    XattrTooBig,
     /// The device failed, or the backend broke its contract (EIO).
     #[error("input/output error")]
     Io,

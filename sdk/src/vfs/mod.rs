@@ -18,6 +18,7 @@ mod error;
 mod op;
 pub mod posix;
 mod types;
+mod xattr;
 
 pub use attr::{Attr, Kind, SetAttr, SetTime, Time};
 pub use buffer::Buffer;
@@ -28,6 +29,7 @@ pub use types::{
     HandleTooLong, Listing, Made, Name, NameError, NewNode, Node, OpenAccess, ReadDirLimit, ReadOk,
     Stability, Written,
 };
+pub use xattr::{SetXattr, XattrEntry, XattrListing, XattrName};
 
 use std::sync::Arc;
 
@@ -120,7 +122,51 @@ pub trait FileSystem: Send + Sync + 'static {
 
     /// Space and inodes, in bytes and counts.
     fn stat_fs(&self) -> Op<FsStat>;
+
+    /// The value of an extended attribute; [`VfsError::NoXattr`] if there is none of this name.
+    /// Needs read permission on the object.
+    ///
+    /// Files and directories have extended attributes where the file system has
+    /// [`Capabilities::XATTR`]; all else is [`VfsError::NotSupported`].
+    fn xattr(&self, cred: &Cred, object: &Handle, name: XattrName<'_>) -> Op<Bytes> {
+        let _ = (cred, object, name);
+        Op::err(VfsError::NotSupported)
+    }
+
+    /// Sets an extended attribute, whole, to a value of at most [`XATTR_MAX`] bytes (more is
+    /// [`VfsError::XattrTooBig`]), as durably as other attributes. It moves the object's change
+    /// counter and time of metadata change. Needs write permission on the object.
+    fn set_xattr(
+        &self,
+        cred: &Cred,
+        object: &Handle,
+        name: XattrName<'_>,
+        value: Bytes,
+        how: SetXattr,
+    ) -> Op<DirChange> {
+        let _ = (cred, object, name, value, how);
+        Op::err(VfsError::NotSupported)
+    }
+
+    /// Up to `limit` names of extended attributes after the one whose cookie is `after` (0
+    /// starts). Cookies survive the coming and going of other attributes. No permission is
+    /// needed.
+    fn list_xattrs(&self, object: &Handle, after: u64, limit: u32) -> Op<XattrListing> {
+        let _ = (object, after, limit);
+        Op::err(VfsError::NotSupported)
+    }
+
+    /// Removes an extended attribute; [`VfsError::NoXattr`] if it is not there. Otherwise as
+    /// [`set_xattr`](Self::set_xattr).
+    fn remove_xattr(&self, cred: &Cred, object: &Handle, name: XattrName<'_>) -> Op<DirChange> {
+        let _ = (cred, object, name);
+        Op::err(VfsError::NotSupported)
+    }
 }
+
+/// The most bytes in the value of an extended attribute. A file system may hold less and answers
+/// [`VfsError::NoSpace`].
+pub const XATTR_MAX: usize = 64 * 1024;
 
 /// An open regular file; dropping it closes it.
 pub trait File: Send + Sync + 'static {

@@ -178,3 +178,24 @@ pub fn require_file(kind: Kind) -> VfsResult<()> {
         _ => Err(VfsError::WrongType),
     }
 }
+
+/// Refuses what has no extended attributes for users: all but files and directories.
+pub fn require_xattrs(kind: Kind) -> VfsResult<()> {
+    match kind {
+        Kind::File | Kind::Dir => Ok(()),
+        _ => Err(VfsError::NotSupported),
+    }
+}
+
+/// Whether extended attributes may be read, or set and removed (`change`).
+pub fn check_xattr(attr: &Attr, cred: &Cred, change: bool) -> VfsResult<()> {
+    require_xattrs(attr.kind)?;
+    if !change {
+        return check(attr, cred, READ);
+    }
+    let owner = cred.uid == 0 || cred.uid == attr.uid;
+    if attr.kind == Kind::Dir && attr.mode & STICKY != 0 && !owner {
+        return Err(VfsError::NotPermitted);
+    }
+    check(attr, cred, WRITE)
+}

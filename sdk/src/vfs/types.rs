@@ -255,10 +255,11 @@ pub struct Node {
     pub attr: Attr,
 }
 
-/// The change counter of a directory around a change of its entries.
+/// The change counter of a directory around a change of its entries, or of any object around a
+/// change of its extended attributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DirChange {
-    /// Whether nothing else can have changed the directory between the two readings.
+    /// Whether nothing else can have changed the object between the two readings.
     pub atomic: bool,
     /// Before.
     pub before: u64,
@@ -364,6 +365,8 @@ impl Capabilities {
     pub const SPECIAL_FILES: Self = Self(1 << 2);
     /// Acts under the caller's identity; without it everything is done as the server's user.
     pub const IDENTITY: Self = Self(1 << 3);
+    /// Extended attributes of files and directories.
+    pub const XATTR: Self = Self(1 << 4);
 
     /// Whether all of `other` is in this set.
     pub fn contains(self, other: Self) -> bool {

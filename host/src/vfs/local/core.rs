@@ -48,6 +48,8 @@ pub(super) struct Core {
     pub(super) changes: Changes,
     /// Whether changes are forced to the device before they are acknowledged.
     pub(super) durable: bool,
+    /// Whether the file system has extended attributes for users.
+    pub(super) xattrs: bool,
     /// Files of which the kernel failed to write data back: it tells only once, we go on.
     pub(super) lost: Mutex<HashSet<Handle>>,
 }
@@ -185,7 +187,8 @@ impl Core {
         Ok(())
     }
 
-    /// Runs `alter` on the entries of `dir`, and makes it last.
+    /// Runs `alter` on the entries of `dir`, or on what else counts as a change of it, and makes
+    /// it last.
     pub(super) fn alter<T>(
         &self,
         dir: &Object,

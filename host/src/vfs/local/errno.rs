@@ -26,6 +26,8 @@ pub(super) fn vfs(errno: Errno) -> VfsError {
         Errno::XDEV => VfsError::CrossDevice,
         Errno::STALE => VfsError::Stale,
         Errno::OPNOTSUPP | Errno::NOSYS => VfsError::NotSupported,
+        Errno::NODATA => VfsError::NoXattr,
+        Errno::TOOBIG => VfsError::XattrTooBig,
         Errno::BUSY | Errno::TXTBSY => VfsError::Busy,
         Errno::AGAIN | Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::INTR => {
             VfsError::TryLater

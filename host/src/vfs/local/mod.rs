@@ -38,6 +38,7 @@ mod set_attr;
 mod sys;
 #[cfg(test)]
 mod tests;
+mod xattr;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -47,7 +48,7 @@ use bytes::Bytes;
 use dittofs_sdk::vfs::{
     Access, Attr, Capabilities, CreateHow, Created, Cred, DirChange, File, FileSystem, FsInfo,
     FsStat, Handle, Kind, Listing, Made, Name, NewNode, Node, Op, OpenAccess, ReadDirLimit,
-    SetAttr, Time, VfsError, VfsResult, posix,
+    SetAttr, SetXattr, Time, VfsError, VfsResult, XattrListing, XattrName, posix,
 };
 use parking_lot::Mutex;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
@@ -169,6 +170,7 @@ fn start(fd: OwnedFd, handles: Handles, options: &Options) -> VfsResult<Core> {
             Changes::coarse()
         },
         durable,
+        xattrs: xattr::supported(fd.as_fd()),
         lost: Mutex::default(),
         handles,
         root: Arc::new(Object {
@@ -233,11 +235,17 @@ impl FileSystem for Local {
         } else {
             Capabilities(0)
         };
+        let xattr = if self.core.xattrs {
+            Capabilities::XATTR
+        } else {
+            Capabilities(0)
+        };
         FsInfo {
             capabilities: Capabilities::LINKS
                 | Capabilities::SYMLINKS
                 | Capabilities::SPECIAL_FILES
-                | identity,
+                | identity
+                | xattr,
             max_name: Name::MAX as u32,
             max_links: 65_000,
             max_file_size: i64::MAX as u64,
@@ -419,6 +427,50 @@ impl FileSystem for Local {
 
     fn stat_fs(&self) -> Op<FsStat> {
         self.core.stat_fs().into()
+    }
+
+    fn xattr(&self, cred: &Cred, object: &Handle, name: XattrName<'_>) -> Op<Bytes> {
+        let (cred, object) = (cred.clone(), *object);
+        let owned = name.as_bytes().to_vec();
+        self.quick(move |fs| {
+            let name = XattrName::new(&owned).map_err(|_| VfsError::Invalid)?;
+            fs.core.xattr(&cred, &*fs.core.object(&object)?, name)
+        })
+    }
+
+    fn set_xattr(
+        &self,
+        cred: &Cred,
+        object: &Handle,
+        name: XattrName<'_>,
+        value: Bytes,
+        how: SetXattr,
+    ) -> Op<DirChange> {
+        let (cred, object) = (cred.clone(), *object);
+        let owned = name.as_bytes().to_vec();
+        self.quick(move |fs| {
+            let name = XattrName::new(&owned).map_err(|_| VfsError::Invalid)?;
+            let object = fs.core.object(&object)?;
+            fs.core.set_xattr(&cred, &object, name, &value, how)
+        })
+    }
+
+    fn list_xattrs(&self, object: &Handle, after: u64, limit: u32) -> Op<XattrListing> {
+        let object = *object;
+        self.quick(move |fs| {
+            fs.core
+                .list_xattrs(&*fs.core.object(&object)?, after, limit)
+        })
+    }
+
+    fn remove_xattr(&self, cred: &Cred, object: &Handle, name: XattrName<'_>) -> Op<DirChange> {
+        let (cred, object) = (cred.clone(), *object);
+        let owned = name.as_bytes().to_vec();
+        self.quick(move |fs| {
+            let name = XattrName::new(&owned).map_err(|_| VfsError::Invalid)?;
+            fs.core
+                .remove_xattr(&cred, &*fs.core.object(&object)?, name)
+        })
     }
 }
 

@@ -233,3 +233,32 @@ fn what_cannot_be_shared_is_said_in_one_line() {
         assert!(!error.contains('\n'));
     }
 }
+
+#[test]
+fn only_extended_attributes_of_users_are_seen() {
+    use dittofs_sdk::vfs::XattrName;
+
+    for options in modes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, "").unwrap();
+        for (key, value) in [("trusted.a", "1"), ("security.b", "2"), ("user.c", "3")] {
+            let flags = rustix::fs::XattrFlags::CREATE;
+            rustix::fs::setxattr(&path, key, value.as_bytes(), flags).unwrap();
+        }
+        let fs = serve(dir.path(), &options);
+        assert!(fs.info().capabilities.contains(Capabilities::XATTR));
+        let file = lookup(&fs, &fs.root(), "file").unwrap().handle;
+        let names = wait(fs.list_xattrs(&file, 0, 10)).unwrap().entries;
+        let names: Vec<Bytes> = names.into_iter().map(|entry| entry.name).collect();
+        assert_eq!(names, ["c"]);
+        let value = |name: &str| {
+            let name = XattrName::new(name.as_bytes()).unwrap();
+            wait(fs.xattr(&Cred::root(), &file, name))
+        };
+        assert_eq!(value("c").unwrap(), "3");
+        for hidden in ["a", "b", "trusted.a", "security.b", "user.c"] {
+            assert_eq!(value(hidden), Err(VfsError::NoXattr));
+        }
+    }
+}

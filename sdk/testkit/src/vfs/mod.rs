@@ -18,6 +18,7 @@ mod dirs;
 mod names;
 mod permissions;
 mod rename;
+mod xattrs;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub use dirs::*;
 pub use names::*;
 pub use permissions::*;
 pub use rename::*;
+pub use xattrs::*;
 
 /// An empty file system, and what must live as long as it.
 pub struct Fixture {
@@ -307,6 +309,15 @@ macro_rules! vfs_conformance {
             setgid_is_for_members
             who_may_execute_may_read
             access_tells_what_is_granted
+            xattrs_are_set_read_listed_and_removed
+            xattrs_are_created_and_replaced
+            xattrs_move_the_change_counter
+            xattrs_need_permission
+            xattr_names_are_bytes
+            xattr_values_have_a_limit
+            xattrs_are_listed_in_steps
+            xattrs_belong_to_the_object
+            xattrs_are_for_files_and_directories
         }
     };
     (@ $fixture:expr; $($check:ident)+) => {
