@@ -3,6 +3,7 @@
 //! Adapters call from threads of their own, where no runtime of the host is current: what
 //! needs one is spawned on the host's handle.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -11,14 +12,17 @@ use bytes::Bytes;
 use dittofs_sdk::host::{BoxFuture, HostServices};
 use dittofs_sdk::metrics::{Cell, Family, FamilySpec};
 use dittofs_sdk::{Error, KvError, Shares};
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use uuid::Uuid;
 
 use crate::db::{Database, DbError};
 use crate::listeners::Listeners;
 use crate::log::LogFilter;
 use crate::metrics::{self, Metrics};
-use crate::shares::ShareTable;
+use crate::shares::{Exported, ShareTable};
+use crate::vfs::views::View;
 
 /// Most key-value calls of one adapter under way at once; further ones wait.
 const MAX_KV_CALLS: usize = 64;
@@ -44,6 +48,8 @@ pub struct Services {
     runtime: Handle,
     kv_calls: Arc<Semaphore>,
     panics: Arc<dyn Cell>,
+    /// This instance's views of the shares, by their ids.
+    views: Mutex<HashMap<Uuid, View>>,
 }
 
 impl Services {
@@ -63,6 +69,7 @@ impl Services {
             runtime: Handle::current(),
             kv_calls: Arc::new(Semaphore::new(MAX_KV_CALLS)),
             panics,
+            views: Mutex::default(),
         })
     }
 
@@ -134,7 +141,17 @@ impl HostServices for Services {
     }
 
     fn shares(&self) -> Shares {
-        self.core.shares.snapshot()
+        let mut views = self.views.lock();
+        let mut old = std::mem::take(&mut *views);
+        let through = |export: &Exported| {
+            let kept = old.remove(&export.id());
+            let view = kept
+                .filter(|view| export.is_seen_by(view))
+                .unwrap_or_else(|| export.new_view());
+            views.insert(export.id(), view.clone());
+            Arc::new(export.through(view))
+        };
+        self.core.shares.snapshot().iter().map(through).collect()
     }
 
     fn log_enabled(&self, level: tracing::Level, target: &str) -> bool {

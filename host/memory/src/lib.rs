@@ -19,7 +19,7 @@ use bytes::Bytes;
 use dittofs_sdk::vfs::{
     Access, Attr, Capabilities, CreateHow, Created, Cred, DirChange, File, FileSystem, FsInfo,
     FsStat, Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess, ReadDirLimit, SetAttr,
-    SetXattr, Time, VfsError, VfsResult, XattrListing, XattrName, posix,
+    SetXattr, Time, Touch, VfsError, VfsResult, Watch, Watcher, XattrListing, XattrName, posix,
 };
 
 use crate::core::{Core, ROOT};
@@ -105,7 +105,8 @@ impl FileSystem for MemoryFs {
                 | Capabilities::SYMLINKS
                 | Capabilities::SPECIAL_FILES
                 | Capabilities::IDENTITY
-                | Capabilities::XATTR,
+                | Capabilities::XATTR
+                | Capabilities::WATCH,
             max_name: Name::MAX as u32,
             max_links: namespace::MAX_LINKS,
             max_file_size: data::MAX_SIZE,
@@ -227,5 +228,23 @@ impl FileSystem for MemoryFs {
 
     fn remove_xattr(&self, cred: &Cred, object: &Handle, name: XattrName<'_>) -> Op<DirChange> {
         self.core.remove_xattr(cred, object, name).into()
+    }
+
+    /// There are no others: the memory is reached through this value alone.
+    fn watch(&self, file: &Handle, _: Touch, _: Arc<dyn Watcher>) -> Op<Box<dyn Watch>> {
+        let found = self.core.find(file).map(|inode| inode.attr().kind);
+        found
+            .and_then(posix::require_file)
+            .map(|()| Box::new(Alone) as Box<dyn Watch>)
+            .into()
+    }
+}
+
+/// The watch of a file that nobody else can touch.
+struct Alone;
+
+impl Watch for Alone {
+    fn is_untouched(&self) -> bool {
+        true
     }
 }

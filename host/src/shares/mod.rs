@@ -1,5 +1,6 @@
 //! The exported file systems: persisted ones, and those of the command line for this run.
 
+mod backing;
 mod spec;
 
 use std::collections::BTreeMap;
@@ -7,15 +8,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dittofs_api as api;
-use dittofs_sdk::vfs::FileSystem;
-use dittofs_sdk::{FieldError, Share, Shares, Squash};
+use dittofs_sdk::{FieldError, Share, Squash};
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use crate::db::{Database, DbError, ShareRow};
-use crate::vfs::{local, memory};
 
+use self::backing::{Backing, Opener};
+
+pub use self::backing::{Exported, Exports};
 pub use spec::{Backend, ShareName, ShareSpec};
 
 /// Most shares of one host.
@@ -44,34 +46,34 @@ struct Entry {
     spec: ShareSpec,
     origin: api::Origin,
     /// What is exported, or why nothing is.
-    fs: Result<Arc<dyn FileSystem>, String>,
+    backing: Result<Backing, String>,
 }
 
 /// All shares of the host.
 pub struct ShareTable {
     db: Database,
-    /// Signs the handles of local shares.
-    handle_key: [u8; 32],
+    opener: Opener,
     /// Serialises changes; readers use `snapshot` and `entries` alone.
     changes: Mutex<()>,
     entries: RwLock<BTreeMap<ShareName, Entry>>,
-    snapshot: RwLock<Shares>,
+    snapshot: RwLock<Exports>,
 }
 
 impl ShareTable {
     /// Opens the persisted shares. One whose directory is missing is kept, with the reason.
     pub async fn open(db: Database, handle_key: [u8; 32]) -> Result<Self, DbError> {
+        let opener = Opener::new(handle_key);
         let mut entries = BTreeMap::new();
         for row in db.shares().await? {
-            let entry = persisted(&row, handle_key)?;
-            if let Err(reason) = &entry.fs {
+            let entry = persisted(&row, &opener)?;
+            if let Err(reason) = &entry.backing {
                 tracing::error!("share {} is not exported: {reason}", entry.spec.name);
             }
             entries.insert(entry.spec.name.clone(), entry);
         }
         let table = Self {
             db,
-            handle_key,
+            opener,
             changes: Mutex::default(),
             entries: RwLock::new(entries),
             snapshot: RwLock::new(Arc::from([])),
@@ -85,13 +87,13 @@ impl ShareTable {
         let _changing = self.changes.lock().await;
         let spec = canonical(spec)?;
         self.refuse_overlap(&spec.name)?;
-        let fs = open_backend(&spec.backend, self.handle_key).map_err(ShareError::Invalid)?;
+        let backing = self.open_backend(&spec.backend)?;
         let id = self.id_for_this_run(&spec).await?;
         self.insert(Entry {
             id,
             spec,
             origin: api::Origin::CommandLine,
-            fs: Ok(fs),
+            backing: Ok(backing),
         });
         Ok(())
     }
@@ -107,12 +109,12 @@ impl ShareTable {
             )));
         }
         self.refuse_overlap(&spec.name)?;
-        let fs = open_backend(&spec.backend, self.handle_key).map_err(ShareError::Invalid)?;
+        let backing = self.open_backend(&spec.backend)?;
         let entry = Entry {
             id: Uuid::new_v4(),
             spec,
             origin: api::Origin::Stored,
-            fs: Ok(fs),
+            backing: Ok(backing),
         };
         if !self.db.insert_share(&row_of(&entry)).await? {
             return Err(ShareError::Conflict(format!(
@@ -159,9 +161,13 @@ impl ShareTable {
             .ok_or_else(|| ShareError::Unknown(name.to_string()))
     }
 
-    /// What adapters see.
-    pub fn snapshot(&self) -> Shares {
+    /// What adapters see, each through views of its own.
+    pub fn snapshot(&self) -> Exports {
         Arc::clone(&self.snapshot.read())
+    }
+
+    fn open_backend(&self, backend: &Backend) -> Result<Backing, ShareError> {
+        self.opener.open(backend).map_err(ShareError::Invalid)
     }
 
     fn known(&self, name: &str) -> Result<ShareName, ShareError> {
@@ -177,8 +183,8 @@ impl ShareTable {
     }
 
     fn publish(&self) {
-        let shares: Shares = self.entries.read().values().filter_map(exported).collect();
-        *self.snapshot.write() = shares;
+        let exports: Exports = self.entries.read().values().filter_map(exported).collect();
+        *self.snapshot.write() = exports;
     }
 
     fn refuse_overlap(&self, name: &ShareName) -> Result<(), ShareError> {
@@ -245,34 +251,9 @@ fn reason(error: &std::io::Error) -> String {
     }
 }
 
-fn open_backend(
-    backend: &Backend,
-    handle_key: [u8; 32],
-) -> Result<Arc<dyn FileSystem>, FieldError> {
-    match backend {
-        Backend::Memory => {
-            // Scratch space is for everybody, as /tmp is.
-            let options = memory::Options {
-                mode: 0o1777,
-                ..memory::Options::default()
-            };
-            let fs = memory::MemoryFs::new(&options)
-                .map_err(|e| FieldError::new("backend", e.to_string()))?;
-            Ok(Arc::new(fs))
-        }
-        Backend::Local(path) => {
-            let options = local::Options {
-                handle_key: Some(handle_key),
-                ..local::Options::default()
-            };
-            local::open(path, &options).map_err(|e| FieldError::new("backend.path", e.to_string()))
-        }
-    }
-}
-
-fn exported(entry: &Entry) -> Option<Arc<Share>> {
-    let fs = Arc::clone(entry.fs.as_ref().ok()?);
-    Some(Arc::new(Share {
+fn exported(entry: &Entry) -> Option<Exported> {
+    let backing = entry.backing.as_ref().ok()?.clone();
+    Some(Exported::new(backing, |fs| Share {
         id: entry.id,
         name: entry.spec.name.to_string(),
         fs,
@@ -284,7 +265,7 @@ fn exported(entry: &Entry) -> Option<Arc<Share>> {
     }))
 }
 
-fn persisted(row: &ShareRow, handle_key: [u8; 32]) -> Result<Entry, DbError> {
+fn persisted(row: &ShareRow, opener: &Opener) -> Result<Entry, DbError> {
     let bad = |e: FieldError| DbError::Content(format!("share {}: {e}", row.name));
     let backend = match (row.backend.as_str(), &row.path) {
         ("local", Some(path)) => Backend::Local(path.into()),
@@ -306,27 +287,20 @@ fn persisted(row: &ShareRow, handle_key: [u8; 32]) -> Result<Entry, DbError> {
         clients: spec::clients(clients).map_err(bad)?,
         backend,
     };
-    let (id, fs) = match &spec.backend {
+    let (id, backing) = match &spec.backend {
         // It starts empty: its old handles must not name new files.
         Backend::Memory => (
             Uuid::new_v4(),
-            open_backend(&spec.backend, handle_key).map_err(|e| e.message),
+            opener.open(&spec.backend).map_err(|e| e.message),
         ),
-        Backend::Local(path) => (parse_id(&row.id)?, open_present(path, handle_key)),
+        Backend::Local(path) => (parse_id(&row.id)?, opener.open_present(path)),
     };
     Ok(Entry {
         id,
         spec,
         origin: api::Origin::Stored,
-        fs,
+        backing,
     })
-}
-
-fn open_present(path: &Path, handle_key: [u8; 32]) -> Result<Arc<dyn FileSystem>, String> {
-    match path.metadata() {
-        Err(e) => Err(format!("{}: {}", path.display(), reason(&e))),
-        Ok(_) => open_backend(&Backend::Local(path.to_owned()), handle_key).map_err(|e| e.message),
-    }
 }
 
 fn parse_id(text: &str) -> Result<Uuid, DbError> {
@@ -403,6 +377,6 @@ fn view(entry: &Entry) -> api::Share {
         anonymous_gid: entry.spec.anonymous_gid,
         clients: entry.spec.clients.iter().map(ToString::to_string).collect(),
         origin: entry.origin,
-        error: entry.fs.as_ref().err().cloned(),
+        error: entry.backing.as_ref().err().cloned(),
     }
 }

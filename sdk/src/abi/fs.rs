@@ -17,10 +17,12 @@ use super::value::{
     WireSetAttr, WireWritten, WireXattrListing, error_code, handle, name, open_code, open_of,
     set_xattr_code, set_xattr_of, stability_code, stability_of, xattr_name,
 };
+use super::watch::{self, WatchObject, WatcherObject};
 use crate::vfs::{
     Access, Attr, Buffer, CreateHow, Created, Cred, DirChange, File, FileSystem, FsInfo, FsStat,
     Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess, ReadDirLimit, ReadOk, SetAttr,
-    SetXattr, Stability, VfsError, VfsResult, Written, XattrListing, XattrName,
+    SetXattr, Stability, Touch, VfsError, VfsResult, Watch, Watcher, Written, XattrListing,
+    XattrName,
 };
 
 /// The functions of a file system. A function added later comes last and has a default.
@@ -128,6 +130,15 @@ pub(super) trait WireFs: Send + Sync {
         name: RSlice<'_, u8>,
     ) -> WireOp<WireDirChange> {
         let _ = (cred, object, name);
+        missing()
+    }
+    fn watch(
+        &self,
+        file: RSlice<'_, u8>,
+        interest: u32,
+        watcher: WatcherObject,
+    ) -> WireOp<WatchObject> {
+        let _ = (file, interest, watcher);
         missing()
     }
 }
@@ -401,6 +412,18 @@ impl WireFs for LocalFs {
             Ok(cred.with(|cred| self.0.remove_xattr(cred, &object, name)))
         })
     }
+
+    fn watch(
+        &self,
+        file: RSlice<'_, u8>,
+        interest: u32,
+        watcher: WatcherObject,
+    ) -> WireOp<WatchObject> {
+        answer(|| {
+            let (file, watcher) = (handle(file)?, watch::borrow(watcher));
+            Ok(self.0.watch(&file, Touch(interest), watcher))
+        })
+    }
 }
 
 struct LocalFile(Quiet<Arc<dyn File>>);
@@ -603,6 +626,16 @@ impl FileSystem for ForeignFs {
     fn remove_xattr(&self, cred: &Cred, object: &Handle, name: XattrName<'_>) -> Op<DirChange> {
         let (cred, object) = (WireCred::new(cred), arg(object.as_bytes()));
         accept(self.object.remove_xattr(cred, object, arg(name.as_bytes())))
+    }
+
+    fn watch(
+        &self,
+        file: &Handle,
+        interest: Touch,
+        watcher: Arc<dyn Watcher>,
+    ) -> Op<Box<dyn Watch>> {
+        let watcher = watch::lend(watcher);
+        accept(self.object.watch(arg(file.as_bytes()), interest.0, watcher))
     }
 }
 

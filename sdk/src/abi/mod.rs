@@ -29,6 +29,7 @@ mod note;
 mod op;
 mod shell;
 mod value;
+mod watch;
 
 use std::sync::Arc;
 

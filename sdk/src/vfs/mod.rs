@@ -18,6 +18,7 @@ mod error;
 mod op;
 pub mod posix;
 mod types;
+mod watch;
 mod xattr;
 
 pub use attr::{Attr, Kind, SetAttr, SetTime, Time};
@@ -29,6 +30,7 @@ pub use types::{
     HandleTooLong, Listing, Made, Name, NameError, NewNode, Node, OpenAccess, ReadDirLimit, ReadOk,
     Stability, Written,
 };
+pub use watch::{Reaction, Touch, Watch, Watcher};
 pub use xattr::{SetXattr, XattrEntry, XattrListing, XattrName};
 
 use std::sync::Arc;
@@ -160,6 +162,20 @@ pub trait FileSystem: Send + Sync + 'static {
     /// [`set_xattr`](Self::set_xattr).
     fn remove_xattr(&self, cred: &Cred, object: &Handle, name: XattrName<'_>) -> Op<DirChange> {
         let _ = (cred, object, name);
+        Op::err(VfsError::NotSupported)
+    }
+
+    /// Has `watcher` told when others do any of `interest` to a regular file. The watch is in
+    /// force before this answers: of what is done after that, nothing is missed. Without
+    /// [`Capabilities::WATCH`] only others of this host are seen, or nobody at all
+    /// ([`VfsError::NotSupported`]). [`VfsError::TryLater`] if too many files are watched.
+    fn watch(
+        &self,
+        file: &Handle,
+        interest: Touch,
+        watcher: Arc<dyn Watcher>,
+    ) -> Op<Box<dyn Watch>> {
+        let _ = (file, interest, watcher);
         Op::err(VfsError::NotSupported)
     }
 }

@@ -367,6 +367,9 @@ impl Capabilities {
     pub const IDENTITY: Self = Self(1 << 3);
     /// Extended attributes of files and directories.
     pub const XATTR: Self = Self(1 << 4);
+    /// [`watch`](super::FileSystem::watch) tells of all others, programs on the server's
+    /// machine included.
+    pub const WATCH: Self = Self(1 << 8);
 
     /// Whether all of `other` is in this set.
     pub fn contains(self, other: Self) -> bool {

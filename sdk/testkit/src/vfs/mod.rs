@@ -18,6 +18,7 @@ mod dirs;
 mod names;
 mod permissions;
 mod rename;
+mod watch;
 mod xattrs;
 
 use std::any::Any;
@@ -36,12 +37,15 @@ pub use dirs::*;
 pub use names::*;
 pub use permissions::*;
 pub use rename::*;
+pub use watch::*;
 pub use xattrs::*;
 
 /// An empty file system, and what must live as long as it.
 pub struct Fixture {
     fs: Arc<dyn FileSystem>,
     owner: Cred,
+    /// Another view of the same files.
+    others: Option<Arc<dyn FileSystem>>,
     _keeps: Option<Box<dyn Any>>,
 }
 
@@ -51,6 +55,7 @@ impl Fixture {
         Self {
             fs,
             owner: Cred::root(),
+            others: None,
             _keeps: None,
         }
     }
@@ -60,6 +65,15 @@ impl Fixture {
     pub fn keeping(self, what: impl Any) -> Self {
         Self {
             _keeps: Some(Box::new(what)),
+            ..self
+        }
+    }
+
+    /// With another view of the same files, as others have it.
+    #[must_use]
+    pub fn with_others(self, others: Arc<dyn FileSystem>) -> Self {
+        Self {
+            others: Some(others),
             ..self
         }
     }
@@ -318,6 +332,10 @@ macro_rules! vfs_conformance {
             xattrs_are_listed_in_steps
             xattrs_belong_to_the_object
             xattrs_are_for_files_and_directories
+            a_watch_is_for_files
+            own_accesses_are_not_told
+            others_are_told_and_wait
+            others_proceed_if_the_watcher_says_so
         }
     };
     (@ $fixture:expr; $($check:ident)+) => {
