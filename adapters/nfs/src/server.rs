@@ -157,12 +157,20 @@ impl Server {
                 () = self.draining() => return,
                 () = tokio::time::sleep(SWEEP) => {}
             }
+            self.end_leases(Instant::now());
             let settings = self.settings();
-            let lease = settings.lease();
-            // Files are closed here, after all locks of the state are released.
-            drop(self.state.expire(Instant::now(), lease));
             self.state.publish(settings.metrics_max_sessions as usize);
         }
+    }
+
+    /// Ends what has not been used for too long.
+    pub fn end_leases(&self, now: Instant) {
+        let limits = self.settings().limits();
+        for client in self.state.overdue(now, &limits) {
+            // Files are closed here, after all locks of the state are released.
+            drop(self.state.discard(&client, now));
+        }
+        self.state.forget_unused(now, limits.lease);
     }
 
     /// Follows the host's list of shares until the server drains.

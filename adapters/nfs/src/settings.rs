@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::state::Limits;
+use crate::state::files::Bound;
 use crate::table::ROWS;
 use crate::types::Minor;
 
@@ -30,6 +31,11 @@ pub struct Settings {
     /// How long a client may be silent before its state may be taken away.
     #[schemars(range(min = 10, max = 3600), extend("x-group" = "Timeouts", "x-unit" = "s", "x-applies" = "live"))]
     pub lease_time: u32,
+
+    /// How long, beyond the lease, the opens and locks of a silent client are kept if nobody else
+    /// wants what they keep from others. A laptop that slept goes on with them.
+    #[schemars(range(min = 0, max = 2_592_000), extend("x-group" = "Timeouts", "x-unit" = "s", "x-applies" = "live"))]
+    pub courtesy_time: u32,
 
     /// How long one request may take to arrive before its connection is closed.
     #[schemars(range(min = 1, max = 3600), extend("x-group" = "Timeouts", "x-unit" = "s", "x-applies" = "live"))]
@@ -82,6 +88,14 @@ pub struct Settings {
     #[schemars(range(min = 1, max = 10_000_000), extend("x-group" = "Connection Limits", "x-applies" = "live"))]
     pub max_locks_per_client: u32,
 
+    /// Most opens of all clients together. Silent clients make room for others.
+    #[schemars(range(min = 1, max = 100_000_000), extend("x-group" = "Connection Limits", "x-applies" = "live"))]
+    pub max_opens: u32,
+
+    /// Most byte-range locks of all clients together. Silent clients make room for others.
+    #[schemars(range(min = 1, max = 100_000_000), extend("x-group" = "Connection Limits", "x-applies" = "live"))]
+    pub max_locks: u32,
+
     /// Up to this many sessions, `dittofs_nfs_slots_in_use` has a series for each; above, there is
     /// only their sum, as the session `all`.
     #[schemars(range(min = 0, max = 10_000), extend("x-group" = "Metrics", "x-applies" = "live"))]
@@ -99,6 +113,7 @@ impl Default for Settings {
             v4_min_minor_version: 0,
             v4_max_minor_version: Minor::HIGHEST as u32,
             lease_time: 90,
+            courtesy_time: 86_400,
             record_timeout: 60,
             max_connections: 0,
             max_clients: 10_000,
@@ -111,6 +126,8 @@ impl Default for Settings {
             v4_max_connections_per_session: 16,
             max_opens_per_client: 100_000,
             max_locks_per_client: 100_000,
+            max_opens: 1_000_000,
+            max_locks: 1_000_000,
             metrics_max_sessions: 100,
             blocked_operations: Vec::new(),
         }
@@ -193,12 +210,29 @@ impl Settings {
     pub fn limits(&self) -> Limits {
         Limits {
             lease: self.lease(),
+            courtesy: Duration::from_secs(self.courtesy_time.into()),
             clients: self.max_clients as usize,
             sessions_per_client: self.v4_max_sessions_per_client as usize,
             connections_per_session: self.connections_per_session(),
             metered_sessions: self.metrics_max_sessions as usize,
             slots: self.v4_max_session_slots,
             reply_cache: self.replay_cache_bytes,
+        }
+    }
+
+    /// Most opens.
+    pub fn open_bound(&self) -> Bound {
+        Bound {
+            each: self.max_opens_per_client as usize,
+            all: self.max_opens as usize,
+        }
+    }
+
+    /// Most byte-range locks.
+    pub fn lock_bound(&self) -> Bound {
+        Bound {
+            each: self.max_locks_per_client as usize,
+            all: self.max_locks as usize,
         }
     }
 

@@ -8,6 +8,7 @@
 use crate::compound::{Cx, Operation};
 use crate::entropy::random;
 use crate::ops::backchannel_ctl::{SecParms, choose};
+use crate::ops::courtesy::make_room_for_client;
 use crate::ops::exchange_id::AtMostOne;
 use crate::settings::Settings;
 use crate::state::Principal;
@@ -183,6 +184,7 @@ impl Operation for Args {
     async fn run(self, cx: &mut Cx) -> Result<Ok, Status> {
         let server = &cx.server;
         let settings = server.settings();
+        make_room_for_client(cx).await;
         let id = SessionId(random()?);
         let creation = Creation {
             client: self.client,

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use dittofs_sdk::vfs::{File, OpenAccess};
 
+use super::courtesy::{Obstacle, past_silent};
 use crate::compound::Cx;
-use crate::exports::ShareObject;
+use crate::exports::{FileKey, ShareObject};
 use crate::state::files::Caller;
 use crate::status::Status;
 use crate::types::{ClientId, Minor, StateId};
@@ -31,8 +32,8 @@ pub async fn file_for(
     let key = object.key();
     let bypass = stateid == StateId::READ_BYPASS && !access.writes();
     if bypass || stateid == StateId::READ_BYPASS || stateid == StateId::ANONYMOUS {
-        if !bypass && files.denies(&key, access) {
-            return Err(Status::Locked);
+        if !bypass {
+            not_denied(cx, &key, access, Status::Locked).await?;
         }
         return open_once(&object, access).await;
     }
@@ -70,8 +71,7 @@ pub fn renew_by(cx: &Cx, client: ClientId) -> Result<(), Status> {
 
 fn renew(cx: &Cx, client: ClientId) -> Result<(), Status> {
     if cx.minor() == Minor::V40 {
-        let lease = cx.settings.lease();
-        cx.server.state.clients.v40(client, cx.now, lease)?;
+        cx.server.state.clients.v40(client, cx.now)?;
     }
     Ok(())
 }
@@ -92,6 +92,27 @@ pub fn after_reclaims(cx: &Cx) -> Result<(), Status> {
         Some(client) if !client.reclaim_complete() => Err(Status::Grace),
         _ => Ok(()),
     }
+}
+
+/// Refuses, with `status`, an access without an open that somebody's open denies (RFC 8881 §9.7).
+pub async fn not_denied(
+    cx: &Cx,
+    key: &FileKey,
+    access: OpenAccess,
+    status: Status,
+) -> Result<(), Status> {
+    let files = &cx.server.state.files;
+    let attempt = || {
+        if files.denies(key, access) {
+            Err(status)
+        } else {
+            Ok(())
+        }
+    };
+    past_silent(cx, attempt, |_| {
+        Obstacle::Rivals(files.denying(key, access))
+    })
+    .await
 }
 
 async fn open_once(object: &ShareObject, access: OpenAccess) -> Result<Arc<dyn File>, Status> {

@@ -2,6 +2,7 @@
 //! <https://www.rfc-editor.org/rfc/rfc8881#section-18.10>,
 //! <https://www.rfc-editor.org/rfc/rfc7530#section-16.10>
 
+use super::courtesy::{Obstacle, past_silent};
 use super::io;
 use super::open::OwnerArg;
 use super::owner40::{self, Answer, Entered, Refused, Running};
@@ -104,7 +105,7 @@ impl Args {
         let request = LockRequest {
             range: Range::new(self.offset, self.length)?,
             kind: self.kind.0,
-            limit: cx.settings.max_locks_per_client as usize,
+            limit: cx.settings.lock_bound(),
         };
         let key = cx.share_object(Status::BadStateid)?.key();
         if self.reclaim {
@@ -119,29 +120,44 @@ impl Args {
                 let client = io::client_of(cx, owner.client)?;
                 let owner = owner.owner(client, Role::Lock);
                 let running = enter_as_locker(cx, &owner, *lock_seqid).await?;
-                let result = first(cx, stateid, &key, &owner, request);
+                let files = &cx.server.state.files;
+                let attempt = || files.lock_first(io::caller(cx), stateid, &key, &owner, request);
+                let result = past_silent(cx, attempt, |error| {
+                    obstacle(cx, error, &key, &owner, request)
+                });
+                let result = result.await.map_err(Refused::from);
                 running.note(&result, None);
                 result
             }
             Locker::More { .. } => {
                 let files = &cx.server.state.files;
-                let locked = files.lock_more(io::caller(cx), stateid, &key, request);
-                locked.map_err(Refused::from)
+                let owner = files.owner_of(io::caller(cx), stateid)?;
+                let attempt = || files.lock_more(io::caller(cx), stateid, &key, request);
+                let result = past_silent(cx, attempt, |error| {
+                    obstacle(cx, error, &key, &owner, request)
+                });
+                result.await.map_err(Refused::from)
             }
         }
     }
 }
 
-fn first(
+/// What a lock was refused for.
+fn obstacle(
     cx: &Cx,
-    open: &StateId,
+    error: &LockError,
     key: &FileKey,
     owner: &Owner,
     request: LockRequest,
-) -> Result<StateId, Refused> {
+) -> Obstacle {
     let files = &cx.server.state.files;
-    let locked = files.lock_first(io::caller(cx), open, key, owner, request);
-    locked.map_err(Refused::from)
+    match error {
+        LockError::Denied(_) => {
+            Obstacle::Rivals(files.lock_rivals(key, owner, request.range, request.kind))
+        }
+        LockError::Status(_) if files.ranges_exhausted(request.limit.all) => Obstacle::Full,
+        LockError::Status(_) => Obstacle::Other,
+    }
 }
 
 /// The lock owner's own sequence. One without locks begins anew with whatever number it gives; one

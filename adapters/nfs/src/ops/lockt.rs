@@ -40,8 +40,14 @@ impl Operation for Args {
         require_file(cx.minor(), kind.map_err(Status::from)?.kind)?;
         let client = io::client_of(cx, self.owner.client)?;
         let owner = self.owner.owner(client, Role::Lock);
-        let files = &cx.server.state.files;
-        match files.lock_conflict(&object.key(), &owner, range, self.kind.0) {
+        let state = &cx.server.state;
+        let mut conflicts = state
+            .files
+            .lock_conflicts(&object.key(), &owner, range, self.kind.0)
+            .into_iter();
+        // A lock of a silent client would not keep a LOCK from being granted.
+        let lease = cx.settings.lease();
+        match conflicts.find(|conflict| !state.is_silent_id(conflict.owner.client, cx.now, lease)) {
             Some(conflict) => Err(Refused::with_body(Status::Denied, &Denied(conflict))),
             None => Ok(()),
         }

@@ -7,6 +7,7 @@ pub mod backchannel_ctl;
 pub mod bind_conn_to_session;
 pub mod close;
 pub mod commit;
+pub mod courtesy;
 pub mod create;
 pub mod create_session;
 pub mod delegpurge;

@@ -21,8 +21,7 @@ impl Operation for Args {
 
     /// Never NFS4ERR_CB_PATH_DOWN, which is about delegations.
     async fn run(self, cx: &mut Cx) -> Result<(), Status> {
-        let lease = cx.settings.lease();
-        cx.server.state.clients.v40(self.client, cx.now, lease)?;
+        cx.server.state.clients.v40(self.client, cx.now)?;
         Ok(())
     }
 }

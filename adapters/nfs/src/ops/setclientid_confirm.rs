@@ -1,6 +1,7 @@
 //! SETCLIENTID_CONFIRM: the second step of a 4.0 client's introduction.
 //! <https://www.rfc-editor.org/rfc/rfc7530#section-16.34>
 
+use super::courtesy::make_room_for_client;
 use crate::compound::{Cx, Operation};
 use crate::state::Principal;
 use crate::status::Status;
@@ -23,6 +24,7 @@ impl Operation for Args {
     type Err = Status;
 
     async fn run(self, cx: &mut Cx) -> Result<(), Status> {
+        make_room_for_client(cx).await;
         let principal = Principal::from(&cx.call.auth);
         let limits = cx.settings.limits();
         let files =

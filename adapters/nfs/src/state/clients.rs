@@ -3,7 +3,7 @@
 use std::hash::RandomState;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
@@ -48,9 +48,10 @@ impl Clients {
         self.confirmed.find(&id)
     }
 
-    /// The 4.0 client that an operation names; using it renews its lease (RFC 7530 §9.5).
+    /// The 4.0 client that an operation names; using it renews its lease (RFC 7530 §9.5), also one that
+    /// ran out while nobody wanted what it covers (§9.6.3.1).
     /// One that was known in this start is NFS4ERR_EXPIRED, others are NFS4ERR_STALE_CLIENTID.
-    pub fn v40(&self, id: ClientId, now: Instant, lease: Duration) -> Result<Arc<Client>, Status> {
+    pub fn v40(&self, id: ClientId, now: Instant) -> Result<Arc<Client>, Status> {
         let Some(client) = self.find(id).filter(|client| client.is_v40()) else {
             return Err(if self.gone.lock().contains(&id) {
                 Status::Expired
@@ -58,9 +59,6 @@ impl Clients {
                 Status::StaleClientid
             });
         };
-        if client.silence(now) > lease {
-            return Err(Status::Expired);
-        }
         client.renew(now);
         Ok(client)
     }

@@ -12,6 +12,7 @@ pub mod v41;
 
 mod budget;
 mod client;
+mod courtesy;
 mod meter;
 #[cfg(test)]
 mod model;
@@ -60,6 +61,8 @@ pub struct State {
 pub struct Limits {
     /// How long a client may be silent.
     pub lease: Duration,
+    /// How long, beyond that, the state of a silent client is kept if nobody wants it.
+    pub courtesy: Duration,
     /// Confirmed clients; and, apart from them, unconfirmed ones of either minor version.
     pub clients: usize,
     /// Sessions of one client.
@@ -91,31 +94,6 @@ impl State {
     /// The session of this name.
     pub fn session(&self, id: SessionId) -> Result<Arc<Session>, Status> {
         self.sessions.find(&id).ok_or(Status::Badsession)
-    }
-
-    /// Takes away the state of clients whose lease is over. The files to close are returned, so
-    /// that they are closed after all locks are released.
-    pub fn expire(&self, now: Instant, lease: Duration) -> Vec<Arc<dyn File>> {
-        let mut files = Vec::new();
-        {
-            let mut v40 = self.clients.v40.lock();
-            v40.expire(now, lease);
-            for client in self.silent(now, lease) {
-                if client.is_v40() {
-                    files.extend(self.forget_v40(&mut v40, &client));
-                }
-            }
-        }
-        self.files.forget_idle_owners(now, lease);
-        let mut v41 = self.clients.v41.lock();
-        v41.expire(now, lease);
-        for client in self.silent(now, lease) {
-            if !client.is_v40() {
-                self.end_sessions(&client, End::Expired, now);
-                files.extend(self.forget_v41(&mut v41, &client));
-            }
-        }
-        files
     }
 
     /// A connection was closed: it is part of no session any more.
@@ -161,23 +139,6 @@ impl State {
         for id in std::mem::take(&mut *client.sessions.lock()) {
             self.session_ended(id, end, now);
         }
-    }
-
-    /// Clients that have been silent for longer than a lease. One that waits for a slow reply is
-    /// not.
-    fn silent(&self, now: Instant, lease: Duration) -> Vec<Arc<Client>> {
-        let mut clients = self.clients.all();
-        clients.retain(|client| client.silence(now) > lease && !self.is_busy(client));
-        clients
-    }
-
-    fn is_busy(&self, client: &Client) -> bool {
-        let sessions = client.sessions.lock().clone();
-        sessions.iter().any(|id| {
-            self.sessions
-                .find(id)
-                .is_some_and(|session| session.is_busy())
-        })
     }
 
     /// Takes away all that a client without sessions has. Its record is gone already, or goes now.

@@ -242,6 +242,7 @@ impl World {
         let now = Instant::now();
         let limits = Limits {
             lease: LEASE,
+            courtesy: Duration::ZERO,
             clients: 10,
             sessions_per_client: 4,
             connections_per_session: 4,

@@ -3,18 +3,24 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use dittofs_sdk::vfs::{Attr, Buffer, Handle, Op, ReadOk, Stability, VfsError, Written};
+use uuid::Uuid;
 
+use super::files::{Bound, Caller, OpenRequest, Owner, Rival, Role, Share};
 use super::session::{Backchannel, Fore};
 use super::v40::{Callback, Introduced, Introduction};
 use super::v41::{Creation, Exchange};
 use super::*;
+use crate::exports::FileKey;
 use crate::ops::create_session::{ChannelAttrs, Ok as CreatedOk};
 use crate::ops::sequence::Args;
-use crate::types::{ClientId, Verifier};
+use crate::types::{ClientId, StateId, Verifier};
 
 const LEASE: Duration = Duration::from_secs(90);
+const COURTESY: Duration = Duration::from_hours(1);
 const LIMITS: Limits = Limits {
     lease: LEASE,
+    courtesy: COURTESY,
     clients: 100,
     sessions_per_client: 4,
     connections_per_session: 16,
@@ -48,7 +54,10 @@ impl World {
 
     fn wait(&mut self, time: Duration) {
         self.now += time;
-        drop(self.state.expire(self.now, LEASE));
+        for client in self.state.overdue(self.now, &LIMITS) {
+            drop(self.state.discard(&client, self.now));
+        }
+        self.state.forget_unused(self.now, LEASE);
     }
 
     fn exchange(&self) -> (ClientId, u32) {
@@ -238,14 +247,11 @@ fn a_4_0_client_renews_by_what_names_it() {
     let id = world.confirmed40();
     for _ in 0..3 {
         world.wait(Duration::from_secs(80));
-        world.state.clients.v40(id, world.now, LEASE).unwrap();
+        world.state.clients.v40(id, world.now).unwrap();
     }
-    world.now += LEASE + Duration::from_millis(1);
-    let expired = world.state.clients.v40(id, world.now, LEASE);
-    assert_eq!(expired.unwrap_err(), Status::Expired, "not swept yet");
-    world.wait(Duration::ZERO);
+    world.wait(LEASE + Duration::from_millis(1));
     assert!(world.is_empty());
-    let gone = |id| world.state.clients.v40(id, world.now, LEASE).unwrap_err();
+    let gone = |id| world.state.clients.v40(id, world.now).unwrap_err();
     assert_eq!(gone(id), Status::Expired);
     assert_eq!(gone(ClientId(id.0 + 1)), Status::StaleClientid);
 }
@@ -270,4 +276,103 @@ fn a_request_that_vanished_is_answered_with_a_fault_and_never_run_again() {
         panic!("run again");
     };
     world.run(session, 2);
+}
+
+impl World {
+    /// Gives a client an open that denies everything.
+    fn open(&self, client: ClientId, file: u8) -> Result<StateId, Status> {
+        let handle = Handle::new(&[file]).unwrap();
+        let request = OpenRequest {
+            owner: Owner {
+                client,
+                role: Role::Open,
+                name: Arc::from(*b"o"),
+            },
+            key: FileKey {
+                share: Uuid::nil(),
+                handle,
+            },
+            user: 1,
+            share: Share::new(3, 3).unwrap(),
+            file: Arc::new(Nothing),
+            confirmed: true,
+            limit: Bound { each: 9, all: 9 },
+        };
+        let caller = Caller::V41(client);
+        Ok(self.state.files.open(caller, &request)?.stateid)
+    }
+}
+
+/// A file that nobody reads.
+struct Nothing;
+
+impl File for Nothing {
+    fn attr(&self) -> Op<Attr> {
+        Op::err(VfsError::Io)
+    }
+    fn read(&self, _: u64, _: u32, _: Buffer) -> Op<ReadOk> {
+        Op::err(VfsError::Io)
+    }
+    fn write(&self, _: u64, _: Bytes, _: Stability) -> Op<Written> {
+        Op::err(VfsError::Io)
+    }
+    fn commit(&self, _: u64, _: u64) -> Op<()> {
+        Op::err(VfsError::Io)
+    }
+    fn truncate(&self, _: u64) -> Op<Attr> {
+        Op::err(VfsError::Io)
+    }
+}
+
+#[test]
+fn a_silent_client_with_state_is_kept_for_the_time_of_courtesy() {
+    let mut world = World::new();
+    let session = world.session();
+    let client = Arc::clone(&world.state.session(session).unwrap().client);
+    world.open(client.id, 1).unwrap();
+    world.wait(LEASE + COURTESY);
+    assert!(world.state.is_silent(&client, world.now, LEASE));
+    world.run(session, 1);
+    assert!(!world.state.is_silent(&client, world.now, LEASE));
+    world.wait(LEASE + COURTESY);
+    world.wait(Duration::from_millis(1));
+    assert!(world.is_empty());
+    assert!(!world.state.files.has_state(client.id));
+}
+
+#[test]
+fn only_what_is_silent_altogether_gives_way() {
+    let mut world = World::new();
+    let session = world.session();
+    let old = world.confirmed40();
+    let new = world.state.session(session).unwrap().client.id;
+    let (a, b) = (world.open(new, 1).unwrap(), world.open(old, 2).unwrap());
+    let rivals = |world: &World| -> Vec<Rival> {
+        [a, b]
+            .map(|stateid| world.state.files.rival(Caller::V40, &stateid).unwrap())
+            .to_vec()
+    };
+    let both = rivals(&world);
+    world.now += LEASE + Duration::from_millis(1);
+    world.run(session, 1);
+    let now = world.now;
+    assert!(world.state.silent_owners(&both, now, LEASE).is_none());
+    world.now += LEASE + Duration::from_millis(1);
+    let now = world.now;
+    assert_eq!(
+        world.state.silent_owners(&both, now, LEASE).unwrap().len(),
+        2
+    );
+    assert_eq!(world.state.most_silent(now, LEASE).unwrap().id, old);
+
+    drop(world.state.take_from_silent(&both, now, LEASE));
+    let test = |caller, stateid| world.state.files.test(caller, stateid);
+    assert_eq!(test(Caller::V41(new), &a), Status::Expired);
+    assert_eq!(test(Caller::V40, &b), Status::Expired);
+    assert!(
+        world.state.session(session).is_ok(),
+        "4.1 keeps its session"
+    );
+    let gone = world.state.clients.v40(old, now).unwrap_err();
+    assert_eq!(gone, Status::Expired);
 }

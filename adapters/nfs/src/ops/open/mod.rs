@@ -11,11 +11,12 @@ use dittofs_sdk::vfs::{OpenAccess, SetAttr};
 
 pub use self::args::{Args, Claim, How, NoDelegation, Opened, OwnerArg, Want};
 use self::find::Found;
+use super::courtesy::{Obstacle, past_silent};
 use super::io;
 use super::owner40::{self, Answer, Refused, Running};
 use crate::compound::{Cx, Operation};
 use crate::exports::{FileKey, Object};
-use crate::state::files::{Numbered, OpenRequest, Owner, Role, Step, Turn};
+use crate::state::files::{self, Numbered, OpenRequest, Owner, Role, Step, Turn};
 use crate::status::Status;
 use crate::types::{ClientId, Minor};
 
@@ -87,7 +88,6 @@ impl Args {
             io::after_reclaims(cx)?;
         }
         let found = find::find(cx, &self.claim, &self.how, share.access()).await?;
-        let limit = cx.settings.max_opens_per_client as usize;
         let request = OpenRequest {
             owner,
             key: found.object.key(),
@@ -95,9 +95,9 @@ impl Args {
             share,
             file: Arc::clone(&found.file),
             confirmed,
-            limit,
+            limit: cx.settings.open_bound(),
         };
-        let opened = cx.server.state.files.open(io::caller(cx), request)?;
+        let opened = open_for(cx, &request).await?;
         if found.truncate
             && let Err(status) = truncate(cx, &found, share.access()).await
         {
@@ -116,6 +116,18 @@ impl Args {
     }
 }
 
+/// Makes the open, unless a client that is not silent stands against it.
+async fn open_for(cx: &Cx, request: &OpenRequest) -> Result<files::Opened, Status> {
+    let files = &cx.server.state.files;
+    let attempt = || files.open(io::caller(cx), request);
+    past_silent(cx, attempt, |status| match status {
+        Status::ShareDenied => Obstacle::Rivals(files.open_rivals(request)),
+        _ if files.opens_exhausted(request.limit.all) => Obstacle::Full,
+        _ => Obstacle::Other,
+    })
+    .await
+}
+
 /// Cuts a file that was there before to size 0. Needs the right to write, whatever it is opened
 /// for, and nobody who denies writing.
 async fn truncate(cx: &Cx, found: &Found, access: OpenAccess) -> Result<(), Status> {
@@ -124,14 +136,8 @@ async fn truncate(cx: &Cx, found: &Found, access: OpenAccess) -> Result<(), Stat
         return Ok(());
     }
     let object = &found.object;
-    if cx
-        .server
-        .state
-        .files
-        .denies(&object.key(), OpenAccess::Write)
-    {
-        return Err(Status::ShareDenied);
-    }
+    let key = object.key();
+    io::not_denied(cx, &key, OpenAccess::Write, Status::ShareDenied).await?;
     let size = SetAttr {
         size: Some(0),
         ..SetAttr::default()

@@ -13,7 +13,30 @@ use crate::types::ClientId;
 /// a request which is still under way when its client is released leaves nothing behind.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    clients: Mutex<HashMap<ClientId, Held>>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    clients: HashMap<ClientId, Held>,
+    /// Of all clients.
+    opens: usize,
+    ranges: usize,
+}
+
+/// How much of something there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bound {
+    /// Of one client.
+    pub each: usize,
+    /// Of all clients together.
+    pub all: usize,
+}
+
+impl Bound {
+    fn reached(self, own: usize, all: usize) -> bool {
+        own >= self.each || all >= self.all
+    }
 }
 
 #[derive(Debug, Default)]
@@ -25,92 +48,118 @@ struct Held {
 
 impl Index {
     pub(super) fn admit(&self, client: ClientId) {
-        self.clients.lock().entry(client).or_default();
+        self.inner.lock().clients.entry(client).or_default();
     }
 
-    /// Notes an open, unless the client has `limit` already.
+    /// Notes an open, unless there are as many as there may be.
     pub(super) fn add_open(
         &self,
         caller: Caller,
         owner: &Owner,
         id: Id,
-        limit: usize,
+        bound: Bound,
     ) -> Result<(), Status> {
-        let mut clients = self.clients.lock();
+        let mut inner = self.inner.lock();
+        let Inner { clients, opens, .. } = &mut *inner;
         let held = clients.get_mut(&owner.client).ok_or(Status::Expired)?;
-        if held.opens >= limit {
+        if bound.reached(held.opens, *opens) {
             return Err(caller.exhausted());
         }
         held.opens += 1;
+        *opens += 1;
         held.owners.entry(owner.clone()).or_default().insert(id);
         Ok(())
     }
 
     pub(super) fn remove_open(&self, owner: &Owner, id: Id) {
-        self.change(owner.client, |held| {
+        let mut inner = self.inner.lock();
+        let Inner { clients, opens, .. } = &mut *inner;
+        if let Some(held) = clients.get_mut(&owner.client) {
             held.opens = held.opens.saturating_sub(1);
+            *opens = opens.saturating_sub(1);
             held.forget(owner, id);
-        });
+        }
     }
 
     pub(super) fn add_lock(&self, owner: &Owner, id: Id) -> Result<(), Status> {
-        let mut clients = self.clients.lock();
-        let held = clients.get_mut(&owner.client).ok_or(Status::Expired)?;
+        let mut inner = self.inner.lock();
+        let held = inner.clients.get_mut(&owner.client);
+        let held = held.ok_or(Status::Expired)?;
         held.owners.entry(owner.clone()).or_default().insert(id);
         Ok(())
     }
 
     pub(super) fn remove_lock(&self, owner: &Owner, id: Id) {
-        self.change(owner.client, |held| held.forget(owner, id));
+        let mut inner = self.inner.lock();
+        if let Some(held) = inner.clients.get_mut(&owner.client) {
+            held.forget(owner, id);
+        }
     }
 
     /// Notes that a lock stateid that held `before` ranges holds `after` now.
     pub(super) fn add_ranges(&self, client: ClientId, before: usize, after: usize) {
-        self.change(client, |held| {
-            held.ranges = held.ranges.saturating_sub(before).saturating_add(after);
-        });
+        let mut inner = self.inner.lock();
+        let Inner {
+            clients, ranges, ..
+        } = &mut *inner;
+        if let Some(held) = clients.get_mut(&client) {
+            for count in [&mut held.ranges, ranges] {
+                *count = count.saturating_sub(before).saturating_add(after);
+            }
+        }
+    }
+
+    /// Whether the client may lock no further range.
+    pub(super) fn ranges_full(&self, client: ClientId, bound: Bound) -> bool {
+        let inner = self.inner.lock();
+        let own = inner.clients.get(&client).map_or(0, |held| held.ranges);
+        bound.reached(own, inner.ranges)
     }
 
     /// Number of ranges that the client has locked.
     pub(super) fn ranges(&self, client: ClientId) -> usize {
-        self.clients
-            .lock()
-            .get(&client)
-            .map_or(0, |held| held.ranges)
+        let inner = self.inner.lock();
+        inner.clients.get(&client).map_or(0, |held| held.ranges)
+    }
+
+    /// Number of opens that anybody has.
+    pub(super) fn all_opens(&self) -> usize {
+        self.inner.lock().opens
     }
 
     /// Number of ranges that anybody has locked.
     pub(super) fn all_ranges(&self) -> usize {
-        self.clients.lock().values().map(|held| held.ranges).sum()
+        self.inner.lock().ranges
     }
 
     pub(super) fn has_client(&self, client: ClientId) -> bool {
-        let clients = self.clients.lock();
-        clients
-            .get(&client)
-            .is_some_and(|held| !held.owners.is_empty())
+        let inner = self.inner.lock();
+        let held = inner.clients.get(&client);
+        held.is_some_and(|held| !held.owners.is_empty())
     }
 
     pub(super) fn has_owner(&self, owner: &Owner) -> bool {
-        let clients = self.clients.lock();
-        clients
-            .get(&owner.client)
-            .is_some_and(|held| held.owners.contains_key(owner))
+        let inner = self.inner.lock();
+        let held = inner.clients.get(&owner.client);
+        held.is_some_and(|held| held.owners.contains_key(owner))
     }
 
     /// All states of a client, which gets no more.
     pub(super) fn take_client(&self, client: ClientId) -> Vec<Id> {
-        let held = self.clients.lock().remove(&client);
-        held.into_iter()
-            .flat_map(|held| held.owners.into_values())
-            .flatten()
-            .collect()
+        let held = {
+            let mut inner = self.inner.lock();
+            let held = inner.clients.remove(&client).unwrap_or_default();
+            inner.opens = inner.opens.saturating_sub(held.opens);
+            inner.ranges = inner.ranges.saturating_sub(held.ranges);
+            held
+        };
+        held.owners.into_values().flatten().collect()
     }
 
     /// All states of a client.
     pub(super) fn of_client(&self, client: ClientId) -> Vec<Id> {
-        let clients = self.clients.lock();
-        let held = clients.get(&client).into_iter();
+        let inner = self.inner.lock();
+        let held = inner.clients.get(&client).into_iter();
         held.flat_map(|held| held.owners.values().flatten())
             .copied()
             .collect()
@@ -118,19 +167,18 @@ impl Index {
 
     /// All states of an owner.
     pub(super) fn of_owner(&self, owner: &Owner) -> Vec<Id> {
-        let clients = self.clients.lock();
-        clients
-            .get(&owner.client)
-            .and_then(|held| held.owners.get(owner))
+        let inner = self.inner.lock();
+        let held = inner.clients.get(&owner.client);
+        held.and_then(|held| held.owners.get(owner))
             .map(|ids| ids.iter().copied().collect())
             .unwrap_or_default()
     }
 
-    fn change(&self, client: ClientId, change: impl FnOnce(&mut Held)) {
-        let mut clients = self.clients.lock();
-        if let Some(held) = clients.get_mut(&client) {
-            change(held);
-        }
+    /// How many opens and locked ranges there are, and clients that may have some.
+    #[cfg(test)]
+    pub(super) fn totals(&self) -> (usize, usize, usize) {
+        let inner = self.inner.lock();
+        (inner.opens, inner.ranges, inner.clients.len())
     }
 }
 

@@ -4,7 +4,7 @@
 use super::range::{Held, LockKind, Range};
 use super::shard::{Entry, Lock, Shard};
 use super::stateid::{Caller, Id, next_seqid};
-use super::{Files, Owner};
+use super::{Bound, Files, Owner};
 use crate::exports::FileKey;
 use crate::status::Status;
 use crate::types::StateId;
@@ -16,8 +16,8 @@ pub struct LockRequest {
     pub range: Range,
     /// For what.
     pub kind: LockKind,
-    /// Most locked ranges of one client.
-    pub limit: usize,
+    /// Most locked ranges.
+    pub limit: Bound,
 }
 
 /// A lock that stands against a wanted one.
@@ -137,17 +137,21 @@ impl Files {
         Ok(self.ids.stateid(id, lock.seqid))
     }
 
-    /// LOCKT: a lock that stands against what `owner` might want.
-    pub fn lock_conflict(
+    /// LOCKT: the locks that stand against what `owner` might want, one of each who has some.
+    pub fn lock_conflicts(
         &self,
         key: &FileKey,
         owner: &Owner,
         range: Range,
         kind: LockKind,
-    ) -> Option<Conflict> {
-        let shard = self.shard_of(key)?;
-        let known = shard.files.get(key)?.lockers.get(owner).copied();
-        shard.conflict(key, known, Held { range, kind })
+    ) -> Vec<Conflict> {
+        let Some(shard) = self.shard_of(key) else {
+            return Vec::new();
+        };
+        let file = shard.files.get(key);
+        let known = file.and_then(|file| file.lockers.get(owner).copied());
+        let conflicts = shard.conflicts(key, known, Held { range, kind });
+        conflicts.collect()
     }
 
     /// RELEASE_LOCKOWNER: forgets a lock owner that holds no locks (RFC 7530 §16.37).
@@ -182,10 +186,10 @@ impl Files {
             range: request.range,
             kind: request.kind,
         };
-        if let Some(conflict) = shard.conflict(key, known, wanted) {
+        if let Some(conflict) = shard.conflicts(key, known, wanted).next() {
             return Err(LockError::Denied(conflict));
         }
-        if self.index.ranges(owner.client) >= request.limit {
+        if self.index.ranges_full(owner.client, request.limit) {
             return Err(caller.exhausted().into());
         }
         Ok(())
@@ -247,13 +251,21 @@ impl Shard {
         matches!(self.states.get(&lock), Some(Entry::Lock(lock)) if lock.open == open)
     }
 
-    fn conflict(&self, key: &FileKey, own: Option<Id>, wanted: Held) -> Option<Conflict> {
-        let (id, held) = self.files.get(key)?.locks.conflict(own, wanted)?;
-        Some(Conflict {
-            range: held.range,
-            kind: held.kind,
-            owner: self.states.get(&id)?.owner().clone(),
-        })
+    fn conflicts(
+        &self,
+        key: &FileKey,
+        own: Option<Id>,
+        wanted: Held,
+    ) -> impl Iterator<Item = Conflict> {
+        let file = self.files.get(key).into_iter();
+        file.flat_map(move |file| file.locks.conflicts(own, wanted))
+            .filter_map(|(id, held)| {
+                Some(Conflict {
+                    range: held.range,
+                    kind: held.kind,
+                    owner: self.states.get(&id)?.owner().clone(),
+                })
+            })
     }
 
     /// A write lock needs an open for writing, a read lock one for reading

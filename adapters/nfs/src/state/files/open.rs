@@ -8,7 +8,7 @@ use dittofs_sdk::vfs::File;
 use super::shard::{Entry, Open, Shard};
 use super::share::{Modes, Share};
 use super::stateid::{Caller, Id, next_seqid};
-use super::{Files, Owner, ToClose};
+use super::{Bound, Files, Owner, ToClose};
 use crate::exports::FileKey;
 use crate::status::Status;
 use crate::types::StateId;
@@ -27,8 +27,8 @@ pub struct OpenRequest {
     pub file: Arc<dyn File>,
     /// Whether the owner has confirmed itself (4.0), or need not (4.1).
     pub confirmed: bool,
-    /// Most opens of one client.
-    pub limit: usize,
+    /// Most opens.
+    pub limit: Bound,
 }
 
 /// An open that was made or widened.
@@ -49,8 +49,8 @@ enum Before {
 
 impl Files {
     /// Opens: a second open of one owner and file widens the first. NFS4ERR_SHARE_DENIED if
-    /// another open stands against it.
-    pub fn open(&self, caller: Caller, request: OpenRequest) -> Result<Opened, Status> {
+    /// another open stands against it; nothing has changed then.
+    pub fn open(&self, caller: Caller, request: &OpenRequest) -> Result<Opened, Status> {
         let number = self.number_of(&request.key);
         let mut guard = self.shard(number).ok_or(Status::Serverfault)?;
         let shard = &mut *guard;
@@ -59,7 +59,7 @@ impl Files {
             .get(&request.key)
             .and_then(|file| file.opens.get(&request.owner).copied());
         match own {
-            Some(id) => self.widen(shard, id, &request),
+            Some(id) => self.widen(shard, id, request),
             None => self.insert(shard, number, caller, request),
         }
     }
@@ -92,7 +92,7 @@ impl Files {
         shard: &mut Shard,
         number: usize,
         caller: Caller,
-        request: OpenRequest,
+        request: &OpenRequest,
     ) -> Result<Opened, Status> {
         if shard
             .files
@@ -108,7 +108,7 @@ impl Files {
         file.tally.add(request.share);
         file.opens.insert(request.owner.clone(), id);
         let mut open = Open {
-            owner: request.owner,
+            owner: request.owner.clone(),
             key: request.key,
             user: request.user,
             seqid: 1,

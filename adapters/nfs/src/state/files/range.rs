@@ -80,12 +80,16 @@ impl LockKind {
 }
 
 impl Locks {
-    /// A lock of anyone but `owner` that stands against `wanted`.
-    pub(super) fn conflict(&self, owner: Option<Id>, wanted: Held) -> Option<(Id, Held)> {
+    /// The locks of anyone but `owner` that stand against `wanted`, one of each who has some.
+    pub(super) fn conflicts(
+        &self,
+        owner: Option<Id>,
+        wanted: Held,
+    ) -> impl Iterator<Item = (Id, Held)> {
         self.owners
             .iter()
-            .filter(|(id, _)| Some(**id) != owner)
-            .find_map(|(id, ranges)| {
+            .filter(move |(id, _)| Some(**id) != owner)
+            .filter_map(move |(id, ranges)| {
                 overlapping(ranges, wanted.range)
                     .find(|held| held.kind.conflicts(wanted.kind))
                     .map(|held| (*id, held))
@@ -246,7 +250,7 @@ mod tests {
                 };
                 if let Some(kind) = kind {
                     let wanted = Held { range, kind };
-                    let conflict = locks.conflict(Some(id), wanted);
+                    let conflict = locks.conflicts(Some(id), wanted).next();
                     prop_assert_eq!(conflict.is_some(), model.conflicts(owner, wanted));
                     if let Some((other, held)) = conflict {
                         prop_assert!(held.range.overlaps(range));

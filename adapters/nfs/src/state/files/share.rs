@@ -42,11 +42,16 @@ impl Share {
     }
 
     /// What an access without an open would reserve.
-    fn plain(access: OpenAccess) -> Self {
+    pub(super) fn plain(access: OpenAccess) -> Self {
         Self {
             access: access as u8,
             deny: 0,
         }
+    }
+
+    /// Whether one of two opens denies what the other wants.
+    pub(super) fn conflicts(self, other: Self) -> bool {
+        self.deny & other.access != 0 || self.access & other.deny != 0
     }
 
     fn within(self, other: Self) -> bool {

@@ -71,11 +71,15 @@ fn locker(client: u64, name: u8) -> Owner {
     owner(client, Role::Lock, name)
 }
 
+fn bound(each: usize) -> Bound {
+    Bound { each, all: 1000 }
+}
+
 fn want(offset: u64, length: u64, kind: LockKind) -> LockRequest {
     LockRequest {
         range: Range::new(offset, length).unwrap(),
         kind,
-        limit: 100,
+        limit: bound(100),
     }
 }
 
@@ -98,9 +102,9 @@ impl World {
                 _open: Arc::clone(&self.open),
             }),
             confirmed: true,
-            limit,
+            limit: bound(limit),
         };
-        self.files.open(caller, request)
+        self.files.open(caller, &request)
     }
 
     fn open(&self, owner: Owner, file: u8, access: u32, deny: u32) -> Result<StateId, Status> {
@@ -115,6 +119,8 @@ impl World {
     fn is_empty(&self) -> bool {
         let shards = self.files.shards.iter();
         self.open_files() == 0
+            && self.files.index.totals().0 == 0
+            && self.files.ranges() == 0
             && shards
                 .map(|shard| shard.lock())
                 .all(|shard| shard.files.is_empty() && shard.states.is_empty())
@@ -324,10 +330,10 @@ fn a_denied_lock_names_whose_and_where() {
     );
     let test = |owner| {
         w.files
-            .lock_conflict(&key(1), &owner, wanted.range, wanted.kind)
+            .lock_conflicts(&key(1), &owner, wanted.range, wanted.kind)
     };
-    assert_eq!(test(locker(2, 7)), Some(expected));
-    assert_eq!(test(locker(1, 7)), None);
+    assert_eq!(test(locker(2, 7)), [expected]);
+    assert_eq!(test(locker(1, 7)), []);
 }
 
 #[test]
@@ -388,6 +394,87 @@ fn limits_hold_per_client_and_in_the_words_of_the_minor_version() {
 }
 
 #[test]
+fn limits_hold_over_all_clients() {
+    let w = world();
+    let few = Bound { each: 100, all: 2 };
+    let open = w.open(opener(1, 1), 1, 3, 0).unwrap();
+    let request = |client| OpenRequest {
+        owner: opener(client, 1),
+        key: key(2),
+        user: ME,
+        share: Share::new(3, 0).unwrap(),
+        file: Arc::new(Counted {
+            _open: Arc::clone(&w.open),
+        }),
+        confirmed: true,
+        limit: few,
+    };
+    let try_open = |client| w.files.open(OTHER, &request(client)).map(|_| ());
+    assert_eq!(try_open(2), Ok(()));
+    assert_eq!(try_open(1), Err(Status::Delay));
+    assert!(w.files.opens_exhausted(2) && !w.files.opens_exhausted(3));
+
+    let lock = |at| {
+        let wanted = LockRequest {
+            limit: few,
+            ..want(at, 1, LockKind::Write)
+        };
+        w.files
+            .lock_first(V41, &open, &key(1), &locker(1, 1), wanted)
+            .map(|_| ())
+    };
+    assert_eq!([lock(0), lock(2)], [Ok(()), Ok(())]);
+    assert_eq!(lock(4), Err(Status::Delay.into()));
+    assert!(w.files.ranges_exhausted(2));
+
+    drop(w.files.release_client(ClientId(1)));
+    assert_eq!(w.files.index.totals(), (1, 0, 1));
+    assert_eq!(try_open(2), Ok(()));
+}
+
+#[test]
+fn who_stands_against_an_open_a_lock_or_an_access_is_known() {
+    let w = world();
+    let open = w.open(opener(1, 1), 1, 3, 2).unwrap();
+    w.open(opener(2, 1), 1, 1, 0).unwrap();
+    let request = |access, deny| OpenRequest {
+        owner: opener(2, 2),
+        key: key(1),
+        user: ME,
+        share: Share::new(access, deny).unwrap(),
+        file: Arc::new(Counted {
+            _open: Arc::clone(&w.open),
+        }),
+        confirmed: true,
+        limit: bound(9),
+    };
+    let clients = |rivals: Vec<Rival>| {
+        let mut clients: Vec<u64> = rivals.iter().map(|rival| rival.client.0).collect();
+        clients.sort_unstable();
+        clients
+    };
+    let against = |access, deny| clients(w.files.open_rivals(&request(access, deny)));
+    assert_eq!(against(1, 0), [] as [u64; 0]);
+    assert_eq!(against(2, 0), [1]);
+    assert_eq!(against(1, 1), [1, 2]);
+    assert_eq!(clients(w.files.denying(&key(1), OpenAccess::Write)), [1]);
+    assert_eq!(w.files.denying(&key(1), OpenAccess::Read), []);
+
+    let write = want(0, 5, LockKind::Write);
+    let locked = w
+        .files
+        .lock_first(V41, &open, &key(1), &locker(1, 1), write);
+    assert!(locked.is_ok());
+    let rivals = |owner: Owner, at| {
+        let range = Range::new(at, 1).unwrap();
+        clients(w.files.lock_rivals(&key(1), &owner, range, LockKind::Read))
+    };
+    assert_eq!(rivals(locker(2, 1), 4), [1]);
+    assert_eq!(rivals(locker(2, 1), 5), [] as [u64; 0]);
+    assert_eq!(rivals(locker(1, 1), 4), [] as [u64; 0]);
+}
+
+#[test]
 fn an_unconfirmed_open_is_of_no_use_until_it_is_confirmed() {
     let w = world();
     let request = OpenRequest {
@@ -399,9 +486,9 @@ fn an_unconfirmed_open_is_of_no_use_until_it_is_confirmed() {
             _open: Arc::clone(&w.open),
         }),
         confirmed: false,
-        limit: 10,
+        limit: bound(10),
     };
-    let opened = w.files.open(Caller::V40, request).unwrap().stateid;
+    let opened = w.files.open(Caller::V40, &request).unwrap().stateid;
     let io = |stateid: &StateId| {
         w.files
             .io(Caller::V40, stateid, &key(1), OpenAccess::Read, ME)
