@@ -1,8 +1,8 @@
 # PID 1 of the user-mode Linux. The harness puts the variables in front of it:
-# SCRATCH (host directory, writable), LINK (network commands), JOB (what to run), SERVER, PORT.
+# SCRATCH (host directory, writable), LINK (network commands), JOB (what to run), MACHINE (its number), SERVER, PORT.
 # The root file system is the host's, read-only; what is written goes to the tmpfs on /run, SCRATCH or the mount.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/run/home TMPDIR=/run/tmp LC_ALL=C
-export SCRATCH SERVER PORT
+export SCRATCH SERVER PORT MACHINE
 
 finish() {
     sync
@@ -23,6 +23,8 @@ prepare() {
     mkdir -p /run/home /run/tmp /run/scratch /run/kernel/lib/modules &&
     mount -t hostfs hostfs /run/scratch -o "$SCRATCH" &&
     eval "$LINK" &&
+    # Part of what it calls itself to a server: two machines must not be taken for one.
+    hostname "client$MACHINE" &&
     ln -s "/usr/lib/uml/modules/$(uname -r)" "/run/kernel/lib/modules/$(uname -r)" &&
     modprobe -d /run/kernel nfsv4
 }

@@ -1,11 +1,7 @@
 # A 4.1 mount is held while the server's operator narrows the range of versions to 4.0 and widens it again.
 # Files in the shared directory tell either side how far the other is.
 . "$CLIENT/mount.sh"
-shared=/run/scratch
-
-await() {
-    until [ -e "$shared/$1" ]; do sleep 0.2; done
-}
+. "$CLIENT/signals.sh"
 
 hold() {
     echo before > /run/v41/file && sync
@@ -25,10 +21,10 @@ recovers() {
 step mount-4.1 mount_share 4.1 export /run/v41
 [ "$failures" -eq 0 ] || exit 1
 step hold hold
-touch $shared/held
+tell held
 await narrowed
 step refused is_refused
-touch $shared/felt
+tell felt
 await widened
 step recover recovers
 step unmount umount /run/v41

@@ -18,7 +18,10 @@ const STOP: Duration = Duration::from_secs(30);
 
 /// A running host process; killed when dropped.
 pub struct Dittofs {
+    command: Command,
     process: Process,
+    /// What earlier processes logged.
+    earlier: String,
     state: TempDir,
 }
 
@@ -39,16 +42,26 @@ impl Dittofs {
             .args(["--api", "127.0.0.1:0", "--metrics", "127.0.0.1:0"])
             .arg("--adapter-dir")
             .arg(&adapters);
-        let mut process = Process::start(&command, log)?;
-        process
-            .wait_for_line(START, |line| line.trim() == "ready")
-            .context("dittofs serve")?;
-        Ok(Self { process, state })
+        let process = started(&command, log)?;
+        Ok(Self {
+            command,
+            process,
+            earlier: String::new(),
+            state,
+        })
+    }
+
+    /// Kills the process, as a power cut would, and starts another one in its place, with the same state directory.
+    pub fn crash_and_restart(&mut self) -> Result<()> {
+        let died = self.process.kill();
+        self.earlier.push_str(&died);
+        self.process = started(&self.command, self.state.path().join("test.log"))?;
+        Ok(())
     }
 
     /// Everything printed and logged until now.
     pub fn log(&self) -> String {
-        self.process.log()
+        format!("{}{}", self.earlier, self.process.log())
     }
 
     /// State directory.
@@ -80,8 +93,16 @@ impl Dittofs {
     /// Asks for an orderly end with SIGTERM and returns the exit status and the complete log.
     pub fn stop(mut self) -> Result<(ExitStatus, String)> {
         let status = self.process.terminate(STOP)?;
-        Ok((status, self.process.log()))
+        Ok((status, self.log()))
     }
+}
+
+fn started(command: &Command, log: PathBuf) -> Result<Process> {
+    let mut process = Process::start(command, log)?;
+    process
+        .wait_for_line(START, |line| line.trim() == "ready")
+        .context("dittofs serve")?;
+    Ok(process)
 }
 
 /// Where this build's executables and libraries are.

@@ -3,6 +3,7 @@
 pub mod compound;
 pub mod dittofs;
 pub mod ganesha;
+pub mod kernel;
 pub mod network;
 pub mod postgres;
 pub mod process;

@@ -7,14 +7,17 @@ use anyhow::{Context, Result, bail};
 /// How the user-mode Linux reaches the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Network {
-    /// A tap device in a network namespace that belongs to the calling thread and its children (about 1 GB/s).
+    /// A tap device per machine in a network namespace that belongs to the calling thread and its children (about
+    /// 1 GB/s).
     Tap,
     /// The host's loopback behind user-space NAT (about 40 MB/s), which needs no privilege.
     Slirp,
 }
 
+/// Where the server listens: the host's end of the first machine's wire, which the others reach through theirs.
 const TAP_HOST: &str = "10.64.0.1";
-const TAP_CLIENT: &str = "10.64.0.2";
+/// Machines that a network has wires for.
+pub const MACHINES: u8 = 2;
 const SLIRP_HOST: &str = "10.0.2.2";
 const SLIRP_CLIENT: &str = "10.0.2.15";
 
@@ -29,9 +32,11 @@ impl Network {
         }
         leave_the_hosts_network().context("cannot make a network namespace")?;
         ip("link set lo up")?;
-        ip("tuntap add dev tap0 mode tap")?;
-        ip(&format!("addr add {TAP_HOST}/24 dev tap0"))?;
-        ip("link set tap0 up")?;
+        for machine in 0..MACHINES {
+            ip(&format!("tuntap add dev tap{machine} mode tap"))?;
+            ip(&format!("addr add 10.64.{machine}.1/24 dev tap{machine}"))?;
+            ip(&format!("link set tap{machine} up"))?;
+        }
         Ok(Self::Tap)
     }
 
@@ -43,10 +48,13 @@ impl Network {
         }
     }
 
-    /// Network from which the server sees the client's connections come.
-    pub fn client_network(self) -> String {
+    /// Networks from which the server sees the clients' connections come, as a share names them.
+    pub fn client_networks(self) -> String {
         match self {
-            Self::Tap => format!("{TAP_CLIENT}/32"),
+            Self::Tap => {
+                let address = |machine| format!("10.64.{machine}.2/32");
+                (0..MACHINES).map(address).collect::<Vec<_>>().join("+")
+            }
             Self::Slirp => "127.0.0.0/8".to_owned(),
         }
     }
@@ -67,17 +75,18 @@ impl Network {
         }
     }
 
-    pub(crate) fn kernel_argument(self) -> &'static str {
+    pub(crate) fn kernel_argument(self, machine: u8) -> String {
         match self {
-            Self::Tap => "vec0:transport=tap,ifname=tap0,depth=64,gro=1",
-            Self::Slirp => "eth0=slirp,,/usr/bin/slirp-fullbolt",
+            Self::Tap => format!("vec0:transport=tap,ifname=tap{machine},depth=64,gro=1"),
+            Self::Slirp => "eth0=slirp,,/usr/bin/slirp-fullbolt".to_owned(),
         }
     }
 
-    pub(crate) fn client_commands(self) -> String {
+    pub(crate) fn client_commands(self, machine: u8) -> String {
         match self {
             Self::Tap => format!(
-                "ip link set lo up && ip addr add {TAP_CLIENT}/24 dev vec0 && ip link set vec0 up"
+                "ip link set lo up && ip addr add 10.64.{machine}.2/24 dev vec0 && ip link set vec0 up \
+                 && ip route add default via 10.64.{machine}.1"
             ),
             Self::Slirp => format!(
                 "ip link set lo up && ip addr add {SLIRP_CLIENT}/24 dev eth0 && ip link set eth0 up \

@@ -62,6 +62,11 @@ impl Process {
         }
     }
 
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
     /// Waits for the process to end by itself; after `limit` it is killed and that is an error.
     pub fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
         let start = Instant::now();
@@ -70,7 +75,7 @@ impl Process {
                 return Ok(status);
             }
             if start.elapsed() > limit {
-                self.kill();
+                self.end();
                 bail!("still running after {limit:?}:\n{}", self.log());
             }
             std::thread::sleep(POLL);
@@ -94,7 +99,13 @@ impl Process {
         Pid::from_child(&self.child)
     }
 
-    fn kill(&mut self) {
+    /// Ends it at once, as a power cut would. Returns what it printed.
+    pub fn kill(&mut self) -> String {
+        self.end();
+        self.log()
+    }
+
+    fn end(&mut self) {
         // The group may be gone already; then there is nothing to end.
         let _ = kill_process_group(self.pid(), Signal::KILL);
         let _ = self.child.wait();
@@ -103,7 +114,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.kill();
+        self.end();
     }
 }
 

@@ -15,6 +15,8 @@ use crate::process::Process;
 pub struct Client<'a> {
     /// The wire to the server.
     pub network: Network,
+    /// Which of the network's machines it is, from 0.
+    pub machine: u8,
     /// Port of the NFS server at [`Network::server_address`].
     pub port: u16,
     /// Shell script to run as root inside, once the network and the NFS modules are there. It finds `$SERVER`,
@@ -24,8 +26,12 @@ pub struct Client<'a> {
     pub scratch: &'a Path,
     /// Further shell variables for the job.
     pub variables: &'a [(&'a str, &'a str)],
-    /// After this time the machine is killed.
-    pub limit: Duration,
+}
+
+/// A client machine that runs; killed when dropped, as by a power cut.
+pub struct Machine {
+    process: Process,
+    _home: TempDir,
 }
 
 /// What a machine left behind.
@@ -40,27 +46,18 @@ const KERNEL: &str = "/usr/bin/linux";
 const MEMORY: &str = "mem=768M";
 
 impl Client<'_> {
-    /// Boots, runs the job, powers off.
-    pub fn run(&self) -> Result<Outcome> {
-        let machine = TempDir::with_prefix("dittofs-client-")?;
-        let init = machine.path().join("init");
+    /// Boots; the machine runs the job and powers itself off.
+    pub fn boot(&self) -> Result<Machine> {
+        let home = TempDir::with_prefix("dittofs-client-")?;
+        let init = home.path().join("init");
         write_executable(&init, &self.init_script())?;
-
-        let log = machine.path().join("console");
-        let mut process = Process::start(&self.command(&init, machine.path()), log)?;
-        let ended = process.wait(self.limit);
-        let console = process.log();
-        if let Err(error) = ended {
-            return Err(error.context("the client machine was killed"));
-        }
-        let status = console
-            .lines()
-            .rev()
-            .find_map(|line| line.trim().strip_prefix("client exit status "))
-            .and_then(|status| status.parse().ok());
-        Ok(Outcome { console, status })
+        let log = home.path().join("console");
+        let process = Process::start(&self.command(&init, home.path()), log)?;
+        Ok(Machine {
+            process,
+            _home: home,
+        })
     }
-
     fn command(&self, init: &Path, machine: &Path) -> Command {
         // What runs in the machine must end with the machine: a guest process that survives its kernel goes on as
         // a process of the host. An ordinary user has no process namespace, but the process group of `Process`.
@@ -77,7 +74,7 @@ impl Client<'_> {
             .args(["con=null", "con0=null,fd:1"])
             .arg(format!("init={}", init.display()))
             .arg(format!("uml_dir={}", machine.display()))
-            .arg(self.network.kernel_argument())
+            .arg(self.network.kernel_argument(self.machine))
             .env("TMPDIR", "/dev/shm");
         command
     }
@@ -87,7 +84,8 @@ impl Client<'_> {
         let fixed = [
             ("SCRATCH", self.scratch.display().to_string()),
             ("JOB", self.job.display().to_string()),
-            ("LINK", self.network.client_commands()),
+            ("MACHINE", self.machine.to_string()),
+            ("LINK", self.network.client_commands(self.machine)),
             ("SERVER", self.network.server_address().to_owned()),
             ("PORT", self.port.to_string()),
         ];
@@ -102,6 +100,33 @@ impl Client<'_> {
         }
         script.push_str(include_str!("../client/init.sh"));
         script
+    }
+}
+
+impl Machine {
+    /// Waits for the job's end; after `limit` the machine is killed and that is an error.
+    pub fn wait(mut self, limit: Duration) -> Result<Outcome> {
+        let ended = self.process.wait(limit);
+        let console = self.process.log();
+        if let Err(error) = ended {
+            return Err(error.context("the client machine was killed"));
+        }
+        let status = console
+            .lines()
+            .rev()
+            .find_map(|line| line.trim().strip_prefix("client exit status "))
+            .and_then(|status| status.parse().ok());
+        Ok(Outcome { console, status })
+    }
+
+    /// Whether it has powered itself off, or died.
+    pub fn has_ended(&mut self) -> Result<bool> {
+        self.process.has_ended()
+    }
+
+    /// Everything on its console until now.
+    pub fn console(&self) -> String {
+        self.process.log()
     }
 }
 

@@ -2,22 +2,14 @@
 //!
 //! `DITTOFS_TEST_PEER=ganesha` runs the same work against an installed NFS-Ganesha, to test the tests.
 
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use dittofs_tests::dittofs::{binary, tool};
-use dittofs_tests::ganesha::Ganesha;
-use dittofs_tests::uml::Client;
-use dittofs_tests::{Dittofs, Network, tree};
-use tempfile::TempDir;
-
-/// For a whole machine; on two idle processors it takes less than half.
-const LIMIT: Duration = Duration::from_mins(6);
-/// For one step, in seconds.
-const STEP_LIMIT: u32 = 100;
+use dittofs_tests::kernel::{Server, Site};
+use dittofs_tests::{Dittofs, tree};
 
 #[test]
 fn version_4_0_does_a_days_work() -> Result<()> {
@@ -31,15 +23,22 @@ fn version_4_1_does_a_days_work() -> Result<()> {
 
 #[test]
 fn mounts_of_4_0_and_4_1_respect_each_others_locks() -> Result<()> {
-    let site = Site::new()?;
+    let site = Site::new(&[])?;
     site.run("both.sh", &[])?;
     site.server
         .finish(&["LOCK", "LOCKU", "SETCLIENTID", "EXCHANGE_ID"])
 }
 
 #[test]
+fn one_mount_of_4_1_has_four_connections() -> Result<()> {
+    let site = Site::new(&[])?;
+    site.run("nconnect.sh", &[])?;
+    site.server.finish(&["SEQUENCE", "CREATE_SESSION", "WRITE"])
+}
+
+#[test]
 fn mounts_of_4_0_and_4_1_work_at_once_for_a_minute() -> Result<()> {
-    let site = Site::new()?;
+    let site = Site::new(&[])?;
     site.run("minute.sh", &[])?;
     let manifest = std::fs::read_to_string(site.scratch.path().join("busy.sha256"))?;
     ensure!(
@@ -57,7 +56,7 @@ fn mounts_of_4_0_and_4_1_work_at_once_for_a_minute() -> Result<()> {
 
 #[test]
 fn a_mount_of_4_1_outlives_a_narrower_range_of_versions() -> Result<()> {
-    let site = Site::new()?;
+    let site = Site::new(&[])?;
     let Server::Dittofs(server) = &site.server else {
         return Ok(());
     };
@@ -104,7 +103,7 @@ fn narrow_and_widen(server: &Dittofs, shared: &Path) -> Result<()> {
 }
 
 fn a_days_work(version: &str) -> Result<()> {
-    let site = Site::new()?;
+    let site = Site::new(&[])?;
     tree::plant(&site.scratch.path().join("tree"))?;
     let (pjdfstest, fsx) = (tool("pjdfstest")?, tool("fsx")?);
     let variables = [
@@ -150,158 +149,4 @@ fn same_trees(planted: &Path, copied: &Path) -> Result<()> {
         "the copy has more than the tree"
     );
     Ok(())
-}
-
-/// A server with two empty shares, a network, and a directory shared with the client.
-struct Site {
-    network: Network,
-    /// On a disk.
-    export: TempDir,
-    /// In memory, if there is room: changes need not wait for the disk.
-    quick: TempDir,
-    scratch: TempDir,
-    port: u16,
-    server: Server,
-}
-
-impl Site {
-    fn new() -> Result<Self> {
-        let network = Network::enter()?;
-        let export = TempDir::with_prefix_in("dittofs-export-", disk())?;
-        let quick = TempDir::with_prefix_in("dittofs-quick-", memory())?;
-        let scratch = TempDir::with_prefix_in("dittofs-scratch-", disk())?;
-        let port = TcpListener::bind((network.listen_address(), 0))?
-            .local_addr()?
-            .port();
-        let server = Server::start(
-            network,
-            &[("export", export.path()), ("quick", quick.path())],
-            port,
-        )?;
-        Ok(Self {
-            network,
-            export,
-            quick,
-            scratch,
-            port,
-            server,
-        })
-    }
-
-    fn run(&self, job: &str, variables: &[(&str, &str)]) -> Result<()> {
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("client");
-        let as_root = if rustix::process::geteuid().is_root() {
-            "yes"
-        } else {
-            ""
-        };
-        let step_limit = (STEP_LIMIT * self.network.patience()).to_string();
-        let mut all = vec![
-            ("STEP_LIMIT", step_limit.as_str()),
-            ("CLIENT", directory.to_str().context("path")?),
-            ("SERVER_IS_ROOT", as_root),
-        ];
-        all.extend(variables);
-        let outcome = Client {
-            network: self.network,
-            port: self.port,
-            job: &directory.join(job),
-            scratch: self.scratch.path(),
-            variables: &all,
-            limit: LIMIT * self.network.patience(),
-        }
-        .run();
-        let log = self.server.log();
-        let outcome = outcome.with_context(|| format!("server's log:\n{}", end_of(&log)))?;
-        ensure!(
-            outcome.status == Some(0),
-            "the client ended with {:?}:\n{}\nserver's log:\n{}",
-            outcome.status,
-            outcome.console,
-            end_of(&log)
-        );
-        println!("{}", outcome.console);
-        Ok(())
-    }
-}
-
-enum Server {
-    Dittofs(Dittofs),
-    Ganesha(Ganesha),
-}
-
-impl Server {
-    fn start(network: Network, shares: &[(&str, &Path)], port: u16) -> Result<Self> {
-        let address = network.listen_address();
-        if std::env::var("DITTOFS_TEST_PEER").is_ok_and(|peer| peer == "ganesha") {
-            return Ok(Self::Ganesha(Ganesha::start(shares, address, port)?));
-        }
-        let mut arguments = vec!["--set".to_owned(), format!("nfs.listen={address}:{port}")];
-        for (name, directory) in shares {
-            let (directory, clients) = (directory.display(), network.client_network());
-            let share = format!("/{name}={directory},squash=none,clients={clients}");
-            arguments.extend(["--share".to_owned(), share]);
-        }
-        Ok(Self::Dittofs(Dittofs::start(arguments)?))
-    }
-
-    fn log(&self) -> String {
-        match self {
-            Self::Dittofs(server) => server.log(),
-            Self::Ganesha(server) => server.log(),
-        }
-    }
-
-    /// The server counted what the client did, had nothing to complain of, and ends in order.
-    fn finish(self, operations: &[&str]) -> Result<()> {
-        let Self::Dittofs(server) = self else {
-            return Ok(());
-        };
-        let metrics = server.metrics()?;
-        for operation in operations {
-            let count = requests(&metrics, operation);
-            ensure!(
-                count > 0.0,
-                "/metrics does not show {operation}:\n{metrics}"
-            );
-        }
-        let (status, log) = server.stop()?;
-        ensure!(
-            status.success(),
-            "SIGTERM ended it with {status}:\n{}",
-            end_of(&log)
-        );
-        for bad in ["panicked", "ERROR"] {
-            let line = log.lines().find(|line| line.contains(bad));
-            ensure!(line.is_none(), "the server's log says: {line:?}");
-        }
-        Ok(())
-    }
-}
-
-/// Sum of `dittofs_nfs_requests_total` over the series of one operation, whatever their other labels.
-fn requests(metrics: &str, operation: &str) -> f64 {
-    let label = format!("procedure=\"{operation}\"");
-    metrics
-        .lines()
-        .filter(|line| line.starts_with("dittofs_nfs_requests_total{") && line.contains(&label))
-        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-        .sum()
-}
-
-/// Where holes, space and 1 GiB meet a real file system.
-fn disk() -> PathBuf {
-    PathBuf::from("/var/tmp")
-}
-
-/// Where nothing waits for a disk.
-fn memory() -> PathBuf {
-    let memory = PathBuf::from("/dev/shm");
-    let room = rustix::fs::statvfs(&memory).map_or(0, |space| space.f_bavail * space.f_frsize);
-    if room < 1 << 29 { disk() } else { memory }
-}
-
-fn end_of(log: &str) -> &str {
-    let start = log.len().saturating_sub(8000);
-    log.get(log.ceil_char_boundary(start)..).unwrap_or(log)
 }
