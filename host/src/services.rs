@@ -167,3 +167,79 @@ impl HostServices for Services {
         tracing::error!("a task of adapter {} panicked: {message}", self.adapter);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use dittofs_sdk::vfs::{Cred, Name, OpenAccess, Reaction, Stability, Touch};
+    use dittofs_sdk::{Share, vfs};
+    use dittofs_testkit::vfs::{Noting, wait};
+
+    use super::*;
+    use crate::db::Location;
+
+    async fn core(dir: &std::path::Path, shares: &[String]) -> Arc<Core> {
+        let location = Location::Sqlite(dir.join("state.db"));
+        let db = Database::open(&location).await.unwrap();
+        let table = ShareTable::open(db.clone(), [7; 32]).await.unwrap();
+        for share in shares {
+            table
+                .add_for_this_run(share.parse().unwrap())
+                .await
+                .unwrap();
+        }
+        Arc::new(Core {
+            db,
+            metrics: Metrics::new().unwrap(),
+            listeners: Listeners::default(),
+            shares: table,
+            log: LogFilter::new("info").unwrap(),
+        })
+    }
+
+    fn named(shares: &Shares, name: &str) -> Arc<Share> {
+        let share = shares.iter().find(|share| share.name == name);
+        Arc::clone(share.unwrap())
+    }
+
+    fn write(share: &Share, file: &vfs::Handle) -> vfs::VfsResult<()> {
+        let open = wait(share.fs.open(&Cred::root(), file, OpenAccess::Write))?;
+        wait(open.write(0, Bytes::from_static(b"x"), Stability::Unstable)).map(drop)
+    }
+
+    #[test]
+    fn other_adapters_and_other_shares_of_a_directory_are_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let exported = dir.path().join("exported");
+        std::fs::create_dir_all(exported.join("sub")).unwrap();
+        std::fs::write(exported.join("sub/file"), "content").unwrap();
+        let shares = [
+            format!("/all={}", exported.display()),
+            format!("/part={}", exported.join("sub").display()),
+        ];
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let core = runtime.block_on(core(dir.path(), &shares));
+        let _within = runtime.enter();
+        let [first, second] =
+            ["first", "second"].map(|name| Services::new(name, Arc::clone(&core)).unwrap());
+        let part = named(&first.shares(), "/part");
+        let name = Name::new(b"file").unwrap();
+        let file = wait(part.fs.lookup(&Cred::root(), &part.fs.root(), name))
+            .unwrap()
+            .handle;
+        for other in [
+            named(&first.shares(), "/all"),
+            named(&second.shares(), "/part"),
+            named(&second.shares(), "/all"),
+        ] {
+            let noting = Noting::new(Reaction::Delay);
+            let watch = wait(part.fs.watch(&file, Touch::CHANGE, noting.clone())).unwrap();
+            // The same share again, as an adapter sees it after a change of the shares.
+            assert_eq!(write(&named(&first.shares(), "/part"), &file), Ok(()));
+            assert_eq!(noting.told(), Touch::default());
+            assert_eq!(write(&other, &file), Err(vfs::VfsError::TryLater));
+            assert_eq!(noting.told(), Touch::WRITE);
+            drop(watch);
+            assert_eq!(write(&other, &file), Ok(()));
+        }
+    }
+}

@@ -5,8 +5,10 @@
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
+use std::sync::Arc;
 
 use dittofs_host::vfs::local::{self, Options};
+use dittofs_sdk::vfs::{FileSystem, Handle};
 use dittofs_testkit::vfs::Fixture;
 
 fn fixture(dir: tempfile::TempDir, options: &Options) -> Fixture {
@@ -115,5 +117,29 @@ fn serve_restart_and_find_again() {
     let other = Cred::user(4711, 4711);
     let refused = wait(fs.open(&other, &made.node.handle, access)).map(drop);
     assert_eq!(refused, Err(VfsError::AccessDenied));
+    another_program_is_noticed(&fs, &made.node.handle, &dir.path().join("file"));
     wait(fs.remove(&me, &fs.root(), file)).unwrap();
+}
+
+fn another_program_is_noticed(fs: &Arc<dyn FileSystem>, file: &Handle, path: &Path) {
+    use dittofs_sdk::vfs::{Capabilities, Reaction, Touch};
+    use dittofs_testkit::vfs::{Noting, wait};
+
+    assert!(fs.info().capabilities.contains(Capabilities::WATCH));
+    let noting = Noting::new(Reaction::Proceed);
+    let watch = wait(fs.watch(file, Touch::CHANGE, noting.clone())).unwrap();
+    let command = "echo content > \"$0\"";
+    let mut shell = std::process::Command::new("sh");
+    assert!(
+        shell
+            .args(["-c", command])
+            .arg(path)
+            .status()
+            .unwrap()
+            .success()
+    );
+    while noting.told() != Touch::WRITE {
+        std::thread::yield_now();
+    }
+    assert!(!watch.is_untouched());
 }

@@ -16,6 +16,7 @@ use super::errno;
 use super::handles::Handles;
 use super::identity::Identity;
 use super::index::Index;
+use super::others::Others;
 use super::sys;
 
 /// Never through a link of any kind, never up, never into another mount.
@@ -46,6 +47,7 @@ pub(super) struct Core {
     pub(super) resolver: Resolver,
     pub(super) cache: Cache,
     pub(super) changes: Changes,
+    pub(super) others: Others,
     /// Whether changes are forced to the device before they are acknowledged.
     pub(super) durable: bool,
     /// Whether the file system has extended attributes for users.
@@ -232,6 +234,7 @@ impl Core {
         if !self.durable {
             return Ok(());
         }
+        let _busy = self.others.busy(object);
         let fd = match self.identity.serve(|| reopen(object.as_fd(), flags)) {
             Err(VfsError::AccessDenied) => return self.settle_all(),
             fd => fd?,

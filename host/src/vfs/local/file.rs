@@ -31,6 +31,7 @@ impl Core {
         self.identity
             .judge(|| posix::check_open(&self.attr(object)?, cred, access))?;
         let open = || reopen(object.as_fd(), open_flags(access));
+        let _busy = self.others.busy(object);
         match self.identity.act(cred, open) {
             Err(VfsError::AccessDenied) if access == OpenAccess::Read => {
                 let may_run = || sys::accessible(object.as_fd(), posix::EXEC).map_err(errno::vfs);
@@ -203,6 +204,7 @@ impl Open {
         if offset > i64::MAX as u64 - count as u64 {
             return Ok(0);
         }
+        let _busy = self.core.others.busy(&self.object);
         sys::read_into(self.fd.as_fd(), offset, count, into, how)
     }
 
@@ -220,6 +222,7 @@ impl Open {
             Stability::Data if self.core.durable => ReadWriteFlags::DSYNC,
             _ => ReadWriteFlags::empty(),
         };
+        let _busy = self.core.others.busy(&self.object);
         let count = self
             .core
             .identity
@@ -271,6 +274,7 @@ impl Open {
 
     fn truncate(&self, size: u64) -> VfsResult<Attr> {
         self.check_writable()?;
+        let _busy = self.core.others.busy(&self.object);
         self.core.identity.act(&self.cred, || {
             self.core.resize(&self.object, &self.fd, size)
         })?;

@@ -17,6 +17,10 @@
 //! on a thread of a bounded pool; concurrent syncs share the file system's journal commit. On
 //! tmpfs and ramfs there is nothing to sync and answers come in place.
 //!
+//! # Others
+//! Watches are told of what other programs on this machine do to a file ([`others`]). What the
+//! process does itself, be it through this directory's server or past it, is not told here.
+//!
 //! # What is answered in place
 //! Attributes and access of objects in use, names that the kernel's cache knows, data in the page
 //! cache, statistics. These touch memory only on local file systems; on a network file system
@@ -33,6 +37,7 @@ mod handles;
 mod identity;
 mod index;
 mod namespace;
+mod others;
 mod pool;
 mod set_attr;
 mod sys;
@@ -48,7 +53,8 @@ use bytes::Bytes;
 use dittofs_sdk::vfs::{
     Access, Attr, Capabilities, CreateHow, Created, Cred, DirChange, File, FileSystem, FsInfo,
     FsStat, Handle, Kind, Listing, Made, Name, NewNode, Node, Op, OpenAccess, ReadDirLimit,
-    SetAttr, SetXattr, Time, VfsError, VfsResult, XattrListing, XattrName, posix,
+    SetAttr, SetXattr, Time, Touch, VfsError, VfsResult, Watch, Watcher, XattrListing, XattrName,
+    posix,
 };
 use parking_lot::Mutex;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
@@ -61,6 +67,7 @@ use self::handles::Handles;
 use self::identity::Identity;
 use self::index::Index;
 use self::namespace::Found;
+use self::others::Others;
 use self::pool::Pool;
 
 /// How a directory is served.
@@ -77,6 +84,8 @@ pub struct Options {
     pub handle_key: Option<[u8; 32]>,
     /// Act as an ordinary user's server even with the privileges of root.
     pub unprivileged: bool,
+    /// Do without fanotify also where it works.
+    pub no_fanotify: bool,
 }
 
 impl Default for Options {
@@ -87,6 +96,7 @@ impl Default for Options {
             cached_objects: 16_384,
             handle_key: None,
             unprivileged: false,
+            no_fanotify: false,
         }
     }
 }
@@ -156,11 +166,13 @@ fn start(fd: OwnedFd, handles: Handles, options: &Options) -> VfsResult<Core> {
         Some(mount) if identity.is_caller() => Resolver::Kernel(mount),
         _ => Resolver::Index(Index::new()),
     };
+    let device = (stat.stx_dev_major, stat.stx_dev_minor);
     let durable = !is_volatile(fd.as_fd());
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     let limit = limit.map_or(usize::MAX, |limit| limit as usize / 4);
     Ok(Core {
-        device: (stat.stx_dev_major, stat.stx_dev_minor),
+        device,
+        others: Others::detect(fd.as_fd(), device, options.no_fanotify),
         identity,
         resolver,
         cache: Cache::new(options.cached_objects.min(limit)),
@@ -240,12 +252,18 @@ impl FileSystem for Local {
         } else {
             Capabilities(0)
         };
+        let watch = if self.core.others.are_seen() {
+            Capabilities::WATCH
+        } else {
+            Capabilities(0)
+        };
         FsInfo {
             capabilities: Capabilities::LINKS
                 | Capabilities::SYMLINKS
                 | Capabilities::SPECIAL_FILES
                 | identity
-                | xattr,
+                | xattr
+                | watch,
             max_name: Name::MAX as u32,
             max_links: 65_000,
             max_file_size: i64::MAX as u64,
@@ -470,6 +488,21 @@ impl FileSystem for Local {
             let name = XattrName::new(&owned).map_err(|_| VfsError::Invalid)?;
             fs.core
                 .remove_xattr(&cred, &*fs.core.object(&object)?, name)
+        })
+    }
+
+    fn watch(
+        &self,
+        file: &Handle,
+        interest: Touch,
+        watcher: Arc<dyn Watcher>,
+    ) -> Op<Box<dyn Watch>> {
+        let file = *file;
+        self.quick(move |fs| {
+            let file = fs.core.object(&file)?;
+            posix::require_file(file.kind)?;
+            let watch = || fs.core.others.watch(file, interest, watcher);
+            fs.core.identity.serve(watch)
         })
     }
 }

@@ -165,6 +165,7 @@ impl Core {
         } else {
             AtFlags::empty()
         };
+        let _busy = self.others.busy(&victim);
         let ((), change) = self.alter(dir, || {
             self.identity
                 .act(cred, || match unlink(dir, &path, flags) {
@@ -214,6 +215,10 @@ impl Core {
             // Both names are of one object: nothing is done (POSIX rename).
             return Ok((self.unaltered(from_dir)?, self.unaltered(to_dir)?));
         }
+        let _busy = (
+            self.others.busy(&source),
+            target.as_ref().map(|(target, _)| self.others.busy(target)),
+        );
         let rename = || {
             let rename = || rustix::fs::renameat(from_dir, &*old, to_dir, &*new);
             self.identity.act(cred, || rename().map_err(errno::vfs))?;
@@ -255,6 +260,7 @@ impl Core {
         self.identity.act(cred, || {
             sys::accessible(dir.as_fd(), want).map_err(errno::vfs)
         })?;
+        let _busy = self.others.busy(object);
         let ((), change) = self.alter(dir, || {
             self.identity
                 .serve(|| self.link_object(object, dir, &path))?;
@@ -346,6 +352,7 @@ impl Core {
             after: change,
         };
         let (object, attr) = self.child(cred, dir, path, ResolveFlags::empty())?;
+        let _busy = self.others.busy(&object);
         let (fd, created) = match how {
             CreateHow::Exclusive(verifier) if exclusive::matches(&attr, verifier) => (
                 self.identity

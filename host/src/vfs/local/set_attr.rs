@@ -28,6 +28,7 @@ impl Core {
         }
         self.identity
             .judge(|| posix::check_set_attr(&self.attr(object)?, cred, changes))?;
+        let _busy = self.others.busy(object);
         self.identity
             .act(cred, || self.apply(cred, object, changes))?;
         self.changed(object.fileid, object.as_fd())?;

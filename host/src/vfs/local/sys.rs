@@ -1,4 +1,5 @@
-//! The system calls that rustix does not have: file handles, per-thread identity, access checks.
+//! The system calls that rustix does not have: file handles, per-thread identity, access checks,
+//! fanotify.
 //!
 //! The only place of this backend with unsafe code. Identity changes are raw system calls: the
 //! C library's `setgroups` would change every thread of the process.
@@ -186,6 +187,44 @@ pub(super) fn read_into(
     };
     // SAFETY: the kernel has filled as many bytes as it says.
     unsafe { into.append_with(count, read) }
+}
+
+/// A group of marks that names the objects of events by their handles. Needs no privileges.
+pub(super) fn fanotify_group() -> Result<OwnedFd, Errno> {
+    let flags =
+        libc::FAN_CLASS_NOTIF | libc::FAN_CLOEXEC | libc::FAN_NONBLOCK | libc::FAN_REPORT_FID;
+    // SAFETY: integers only.
+    let fd = unsafe { libc::syscall(libc::SYS_fanotify_init, flags, libc::O_RDONLY) };
+    check(fd)?;
+    // SAFETY: the kernel just gave this descriptor to us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// What becomes of the events of a mark.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum MarkChange {
+    /// These too.
+    Add,
+    /// These no longer.
+    Remove,
+}
+
+/// Changes the mark that `group` has on the object at `path`.
+pub(super) fn fanotify_mark(
+    group: BorrowedFd<'_>,
+    change: MarkChange,
+    events: u32,
+    path: &str,
+) -> Result<(), Errno> {
+    let path = std::ffi::CString::new(path).map_err(|_| Errno::INVAL)?;
+    let flags = match change {
+        MarkChange::Add => libc::FAN_MARK_ADD,
+        MarkChange::Remove => libc::FAN_MARK_REMOVE,
+    };
+    let (fd, at) = (group.as_raw_fd(), libc::AT_FDCWD);
+    // SAFETY: `path` is a C string that outlives the call; the rest are integers.
+    let done = unsafe { libc::fanotify_mark(fd, flags, events.into(), at, path.as_ptr()) };
+    check(done.into()).map(drop)
 }
 
 fn check(result: libc::c_long) -> Result<libc::c_long, Errno> {

@@ -91,6 +91,7 @@ impl Core {
         self.identity
             .judge(|| posix::check_xattr(&self.attr(object)?, cred, true))?;
         let path = proc_path(object.as_fd());
+        let _busy = self.others.busy(object);
         let ((), change) = self.alter(object, || {
             self.identity.act(cred, || alter(&path).map_err(errno::vfs))
         })?;
