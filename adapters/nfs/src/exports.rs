@@ -11,10 +11,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use dittofs_sdk::vfs::{Cred, Handle, Time};
+use dittofs_sdk::vfs::{Cred, Handle, Time, VfsResult};
 use dittofs_sdk::{Share, Shares, Squash};
 use uuid::Uuid;
 
+use crate::named::{self, NamedAttributes};
 use crate::rpc::{Auth, Call};
 use crate::status::Status;
 use crate::types::{FH_MAX, FileHandle};
@@ -29,10 +30,26 @@ pub struct Exports {
 /// Where a share hangs in the pseudo file system.
 struct Junction {
     share: Arc<Share>,
+    tree: Tree,
     /// The pseudo directory that holds it.
     parent: u64,
     /// Its number there.
     id: u64,
+}
+
+/// The two trees of a share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tree {
+    /// Its files.
+    Files,
+    /// Their named attributes: a [`Share`] of its own in all but its place in the namespace.
+    NamedAttributes,
+}
+
+/// The id of the other tree of a share: of a UUID version that nothing makes, so that it is no
+/// other share's.
+fn other_tree(id: Uuid) -> Uuid {
+    Uuid::from_u128(id.as_u128() ^ 1 << 79)
 }
 
 /// A directory of the pseudo file system: a part of a share's name.
@@ -88,6 +105,8 @@ pub struct PseudoDir {
 pub struct ShareObject {
     /// The share.
     pub share: Arc<Share>,
+    /// Which of the share's trees it is in.
+    pub tree: Tree,
     /// The object.
     pub handle: Handle,
     /// The caller after squashing.
@@ -143,12 +162,7 @@ impl Exports {
                     share: share.id,
                 };
                 node.children.insert(part.to_owned(), child);
-                let junction = Junction {
-                    share: Arc::clone(share),
-                    parent: at,
-                    id,
-                };
-                self.shares.insert(share.id, junction);
+                self.join(share, at, id);
                 return;
             }
             let child = node
@@ -163,6 +177,56 @@ impl Exports {
             });
             at = id;
         }
+    }
+
+    /// Hangs both trees of a share at the entry `id` of a pseudo directory.
+    fn join(&mut self, share: &Arc<Share>, parent: u64, id: u64) {
+        let junction = |share, tree| Junction {
+            share,
+            tree,
+            parent,
+            id,
+        };
+        if let Some(fs) = NamedAttributes::of(&share.fs) {
+            let attributes = Arc::new(Share {
+                id: other_tree(share.id),
+                fs,
+                ..Share::clone(share)
+            });
+            self.shares
+                .insert(attributes.id, junction(attributes, Tree::NamedAttributes));
+        }
+        self.shares
+            .insert(share.id, junction(Arc::clone(share), Tree::Files));
+    }
+
+    /// The directory of an object's named attributes, used as the same caller; none where the
+    /// file system has no such attributes.
+    pub fn named_attributes(&self, object: &ShareObject) -> Option<ShareObject> {
+        self.in_other_tree(object, Tree::Files, named::dir_of)
+    }
+
+    /// The object whose named attributes are in `dir`.
+    pub fn named_attributes_owner(&self, dir: &ShareObject) -> Option<ShareObject> {
+        self.in_other_tree(dir, Tree::NamedAttributes, named::owner_of)
+    }
+
+    fn in_other_tree(
+        &self,
+        object: &ShareObject,
+        from: Tree,
+        handle: impl FnOnce(&Handle) -> VfsResult<Handle>,
+    ) -> Option<ShareObject> {
+        let junction = self.shares.get(&other_tree(object.share.id))?;
+        if object.tree != from || junction.tree == from {
+            return None;
+        }
+        Some(ShareObject {
+            share: Arc::clone(&junction.share),
+            tree: junction.tree,
+            handle: handle(&object.handle).ok()?,
+            cred: object.cred.clone(),
+        })
     }
 
     /// Whether a share of this id is exported.
@@ -205,9 +269,10 @@ pub fn resolve(exports: &Arc<Exports>, call: &Call, handle: &FileHandle) -> Resu
         }
         [FORMAT, SHARE, rest @ ..] => {
             let (id, inner) = rest.split_first_chunk::<16>().ok_or(Status::Badhandle)?;
-            let share = exports.share(Uuid::from_bytes(*id)).ok_or(Status::Stale)?;
+            let id = Uuid::from_bytes(*id);
+            let junction = exports.shares.get(&id).ok_or(Status::Stale)?;
             let handle = Handle::new(inner).map_err(|_| Status::Badhandle)?;
-            admit(share, call, handle)
+            admit(junction, call, handle)
                 .map(Object::Share)
                 .ok_or(Status::Stale)
         }
@@ -216,12 +281,14 @@ pub fn resolve(exports: &Arc<Exports>, call: &Call, handle: &FileHandle) -> Resu
 }
 
 /// The gate: lets the caller into a share, as whom the share says.
-fn admit(share: &Arc<Share>, call: &Call, handle: Handle) -> Option<ShareObject> {
+fn admit(junction: &Junction, call: &Call, handle: Handle) -> Option<ShareObject> {
+    let share = &junction.share;
     if !is_client(share, call.peer.ip()) {
         return None;
     }
     Some(ShareObject {
         share: Arc::clone(share),
+        tree: junction.tree,
         handle,
         cred: squash(share, &call.auth),
     })
@@ -281,8 +348,22 @@ impl ShareObject {
     pub fn sibling(&self, handle: Handle) -> Self {
         Self {
             share: Arc::clone(&self.share),
+            tree: self.tree,
             handle,
             cred: self.cred.clone(),
+        }
+    }
+
+    /// Whether it is a named attribute or a directory of such.
+    pub fn is_named(&self) -> bool {
+        self.tree == Tree::NamedAttributes
+    }
+
+    /// The id of its file system; that of an object and of its named attributes is one.
+    pub fn file_system(&self) -> Uuid {
+        match self.tree {
+            Tree::Files => self.share.id,
+            Tree::NamedAttributes => other_tree(self.share.id),
         }
     }
 
@@ -312,7 +393,7 @@ impl ShareObject {
 /// Names a file among all shares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileKey {
-    /// The share.
+    /// The share, or that of the named attributes of its files.
     pub share: Uuid,
     /// The file in it.
     pub handle: Handle,
@@ -416,8 +497,8 @@ impl PseudoDir {
                 id: *id,
             })),
             Child::Share { share, .. } => {
-                let share = self.exports.share(*share)?;
-                admit(share, call, share.fs.root()).map(Object::Share)
+                let junction = self.exports.shares.get(share)?;
+                admit(junction, call, junction.share.fs.root()).map(Object::Share)
             }
         }
     }

@@ -15,7 +15,8 @@
 //!  10  state::SlotGuard  keeps the encoded reply; the connection writes it
 //! ```
 //! `exports` is the gate to every file handle; `table` has one row per operation; `attr` has
-//! one row per attribute; `state` knows neither clock nor socket.
+//! one row per attribute; `named` makes a file system of extended attributes; `state` knows
+//! neither clock nor socket.
 
 pub mod attr;
 pub mod callback;
@@ -25,6 +26,7 @@ pub mod entropy;
 pub mod exports;
 pub mod identity;
 pub mod metrics;
+pub mod named;
 pub mod ops;
 pub mod rpc;
 pub mod server;

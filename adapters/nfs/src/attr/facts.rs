@@ -2,9 +2,10 @@
 
 use dittofs_sdk::vfs::{Attr, Capabilities, FsInfo, FsStat, Kind, Name, Time};
 
-use super::table::{self, FILEID, MOUNTED_ON_FILEID, RDATTR_ERROR, encode_values};
+use super::table::{self, FILEID, MOUNTED_ON_FILEID, NAMED_ATTR, RDATTR_ERROR, encode_values};
 use crate::compound::Cx;
 use crate::exports::{Object, PseudoDir};
+use crate::named;
 use crate::status::Status;
 use crate::types::{Bitmap, Minor};
 use crate::xdr::Writer;
@@ -38,6 +39,8 @@ pub struct Facts<'a> {
     pub attr: Attr,
     /// Its number, or that of the junction where a share begins (RFC 8881 §5.8.2.23).
     pub mounted_on: u64,
+    /// Whether it has named attributes; false unless that was wanted.
+    pub named_attr: bool,
 }
 
 /// Gathers what the attributes `wanted` of `object` are read from.
@@ -47,7 +50,22 @@ pub async fn facts<'a>(cx: &Cx, object: &'a Object, wanted: Bitmap) -> Result<Fa
         Object::Pseudo(dir) => pseudo_attr(dir),
         Object::Share(object) => object.share.fs.attr(&object.handle).await?,
     };
-    Ok(Facts::new(fs, object, attr, wanted, cx))
+    let named_attr = has_named_attributes(object, wanted).await?;
+    let facts = Facts::new(fs, object, attr, wanted, cx);
+    Ok(Facts {
+        named_attr,
+        ..facts
+    })
+}
+
+/// Whether `object` has named attributes, if that is wanted (RFC 8881 §5.8.1.8).
+pub async fn has_named_attributes(object: &Object, wanted: Bitmap) -> Result<bool, Status> {
+    match object {
+        Object::Share(object) if wanted.contains(NAMED_ATTR) && !object.is_named() => {
+            Ok(named::any(&object.share.fs, &object.handle).await?)
+        }
+        _ => Ok(false),
+    }
 }
 
 /// Gathers what the objects of the file system of `object` have in common.
@@ -61,7 +79,7 @@ pub async fn fs_facts(cx: &Cx, object: &Object, wanted: Bitmap) -> Result<FsFact
             } else {
                 fs.stat_fs().await?
             };
-            (object.share.id.as_u64_pair(), fs.info(), stat)
+            (object.file_system().as_u64_pair(), fs.info(), stat)
         }
     };
     let settings = &cx.settings;
@@ -91,7 +109,13 @@ impl<'a> Facts<'a> {
             object,
             attr,
             mounted_on,
+            named_attr: false,
         }
+    }
+
+    /// Whether the object is a named attribute or a directory of such.
+    pub(super) fn is_named(&self) -> bool {
+        matches!(self.object, Object::Share(object) if object.is_named())
     }
 
     /// Whether the file system has this capability.

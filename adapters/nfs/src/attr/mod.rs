@@ -9,7 +9,10 @@ mod facts;
 mod set;
 mod table;
 
-pub use facts::{Facts, FsFacts, encode_error, encode_number, facts, fs_facts, needs_number_only};
+pub use facts::{
+    Facts, FsFacts, encode_error, encode_number, facts, fs_facts, has_named_attributes,
+    needs_number_only,
+};
 pub use set::{FAttr, Settable};
 pub use table::{
     FILEHANDLE, FILEID, MODE, MODE_SET_MASKED, MOUNTED_ON_FILEID, RDATTR_ERROR, SIZE,

@@ -47,13 +47,13 @@ use Use::{Both, Get, Put};
 
 attributes! {
      0 SUPPORTED_ATTRS    V40 Get(|f, w| w.write(&supported(f.fs.minor)));
-     1 TYPE               V40 Get(|f, w| w.write(&file_type(f.attr.kind)));
+     1 TYPE               V40 Get(|f, w| w.write(&file_type(f.attr.kind, f.is_named())));
      2 FH_EXPIRE_TYPE     V40 Get(|_, w| w.write(&FH4_PERSISTENT));
      3 CHANGE             V40 Get(|f, w| w.write(&f.attr.change));
      4 SIZE               V40 Both(|f, w| w.write(&f.attr.size), |r, s| { s.changes.size = Some(r.read()?); Ok(()) });
      5 LINK_SUPPORT       V40 Get(|f, w| w.write(&f.can(Capabilities::LINKS)));
      6 SYMLINK_SUPPORT    V40 Get(|f, w| w.write(&f.can(Capabilities::SYMLINKS)));
-     7 NAMED_ATTR         V40 Get(|_, w| w.write(&false));
+     7 NAMED_ATTR         V40 Get(|f, w| w.write(&f.named_attr));
      8 FSID               V40 Get(|f, w| { w.write(&f.fs.fsid.0); w.write(&f.fs.fsid.1); });
      9 UNIQUE_HANDLES     V40 Get(|_, w| w.write(&true));
     10 LEASE_TIME         V40 Get(|f, w| w.write(&f.fs.lease));
@@ -210,8 +210,10 @@ pub(super) fn decode_values(
 }
 
 /// nfs_ftype4
-fn file_type(kind: Kind) -> u32 {
+fn file_type(kind: Kind, named: bool) -> u32 {
     match kind {
+        Kind::Dir if named => 8,
+        Kind::File if named => 9,
         Kind::File => 1,
         Kind::Dir => 2,
         Kind::Block => 3,

@@ -90,6 +90,8 @@ impl Operation for Args {
             .map_err(|error| match error {
                 VfsError::NotSupported => Status::Badtype,
                 VfsError::IsSymlink => Status::Notdir,
+                // A directory of named attributes has nothing but what OPEN makes.
+                VfsError::WrongType => super::not_a_file(cx, Status::Inval),
                 other => other.into(),
             })?;
         let object = Object::Share(dir.sibling(made.node.handle));

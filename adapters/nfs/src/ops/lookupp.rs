@@ -31,6 +31,12 @@ impl Operation for Args {
 pub(super) async fn parent(cx: &Cx) -> Result<Object, Status> {
     match cx.object()? {
         Object::Pseudo(dir) => dir.parent(),
+        Object::Share(dir) if dir.is_named() => {
+            // What the attributes belong to, be it a directory or not (§18.14.3).
+            dir.share.fs.attr(&dir.handle).await?;
+            let owner = cx.server.exports().named_attributes_owner(dir);
+            owner.map(Object::Share).ok_or(Status::Notdir)
+        }
         Object::Share(dir) if dir.is_share_root() => {
             PseudoDir::of_junction(&cx.server.exports(), &dir.share)
                 .map(|(above, _)| Object::Pseudo(above))

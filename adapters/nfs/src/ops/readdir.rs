@@ -108,7 +108,7 @@ impl Args {
                 .await
                 .map_err(|error| super::in_dir(error.into()))?;
             for entry in &listing.entries {
-                if !self.share_entry(cx, dir, &fs, entry, page) {
+                if !self.share_entry(cx, dir, &fs, entry, page).await? {
                     return Ok(false);
                 }
             }
@@ -119,28 +119,36 @@ impl Args {
         }
     }
 
-    fn share_entry(
+    async fn share_entry(
         &self,
         cx: &mut Cx,
         dir: &ShareObject,
         fs: &FsFacts,
         entry: &DirEntry,
         page: &mut Page,
-    ) -> bool {
+    ) -> Result<bool, Status> {
         if attr::needs_number_only(self.wanted) {
-            return page.add(cx, &entry.name, entry.cookie, |w| {
+            return Ok(page.add(cx, &entry.name, entry.cookie, |w| {
                 attr::encode_number(entry.fileid, self.wanted, w);
-            });
+            }));
         }
         let Some(node) = entry.node else {
             // It vanished while the directory was read.
-            return true;
+            return Ok(true);
         };
         let object = Object::Share(dir.sibling(node.handle));
+        let named_attr = match attr::has_named_attributes(&object, self.wanted).await {
+            Err(Status::Stale) => return Ok(true),
+            named_attr => named_attr?,
+        };
         let facts = Facts::new(*fs, &object, node.attr, self.wanted, cx);
-        page.add(cx, &entry.name, entry.cookie, |w| {
+        let facts = Facts {
+            named_attr,
+            ..facts
+        };
+        Ok(page.add(cx, &entry.name, entry.cookie, |w| {
             facts.encode(self.wanted, w);
-        })
+        }))
     }
 }
 

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use dittofs_memfs::{MemoryFs, Options};
 use dittofs_sdk::vfs::{
     Access, Attr, CreateHow, Created, Cred, DirChange, File, FileSystem, FsInfo, FsStat, Handle,
-    Listing, Made, Name, NewNode, Node, Op, OpenAccess, ReadDirLimit, SetAttr,
+    Listing, Made, Name, NewNode, Node, Op, OpenAccess, ReadDirLimit, SetAttr, SetXattr,
+    XattrListing, XattrName,
 };
 use tokio::sync::watch;
 
@@ -164,5 +165,33 @@ impl FileSystem for Slow {
 
     fn stat_fs(&self) -> Op<FsStat> {
         self.inner.stat_fs()
+    }
+
+    fn xattr(&self, cred: &Cred, object: &Handle, name: XattrName<'_>) -> Op<Bytes> {
+        self.inner.xattr(cred, object, name)
+    }
+
+    fn set_xattr(
+        &self,
+        cred: &Cred,
+        object: &Handle,
+        name: XattrName<'_>,
+        value: Bytes,
+        how: SetXattr,
+    ) -> Op<DirChange> {
+        let (cred, object) = (cred.clone(), *object);
+        let name = name.as_bytes().to_vec();
+        self.change(move |fs| {
+            let name = XattrName::new(&name).unwrap();
+            fs.set_xattr(&cred, &object, name, value, how)
+        })
+    }
+
+    fn list_xattrs(&self, object: &Handle, after: u64, limit: u32) -> Op<XattrListing> {
+        self.inner.list_xattrs(object, after, limit)
+    }
+
+    fn remove_xattr(&self, cred: &Cred, object: &Handle, name: XattrName<'_>) -> Op<DirChange> {
+        self.inner.remove_xattr(cred, object, name)
     }
 }

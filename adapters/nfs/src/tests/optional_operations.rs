@@ -16,10 +16,9 @@ fn stateid(w: &mut Writer) {
 }
 
 /// Operations of 4.1 that are not offered (RFC 8881 §17), with good arguments.
-const NOT_OFFERED: [(u32, Arguments); 8] = [
-    // DELEGPURGE, OPENATTR
+const NOT_OFFERED: [(u32, Arguments); 7] = [
+    // DELEGPURGE
     (7, |w| w.write(&ClientId(1))),
-    (19, |w| w.write(&true)),
     // GETDEVICEINFO, GETDEVICELIST
     (47, |w| {
         w.raw(&[0; 16]);

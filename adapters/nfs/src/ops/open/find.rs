@@ -97,6 +97,17 @@ struct Creation {
     attrs: Bitmap,
 }
 
+impl Creation {
+    /// A named attribute has a size; all else is its object's.
+    fn size_only(&mut self) {
+        self.attrs = self.attrs.and(Bitmap::of(&[SIZE]));
+        self.attr = SetAttr {
+            size: self.attr.size,
+            ..SetAttr::default()
+        };
+    }
+}
+
 fn creation(minor: Minor, how: &How) -> Result<Creation, Status> {
     // The file system may keep the verifier in the times; a client that is told so sets them
     // itself (RFC 8881 §18.16.3).
@@ -141,8 +152,11 @@ fn creation(minor: Minor, how: &How) -> Result<Creation, Status> {
 
 async fn create(cx: &Cx, name: &[u8], how: &How, access: OpenAccess) -> Result<Found, Status> {
     let checked = Name::new(name)?;
-    let creation = creation(cx.minor(), how)?;
+    let mut creation = creation(cx.minor(), how)?;
     let dir = cx.share_object(Status::Rofs)?;
+    if dir.is_named() {
+        creation.size_only();
+    }
     let truncate = creation.how == CreateHow::Unchecked && creation.attr.size == Some(0);
     if dir.share.read_only {
         return instead_of_creating(cx, dir, checked, &creation, truncate, access).await;
