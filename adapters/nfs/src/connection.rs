@@ -3,7 +3,8 @@
 //! The connection's task reads what has arrived and polls each COMPOUND once in place. If it is
 //! ready (everything it needs is hot), its reply joins the batch, which leaves in one write; no
 //! other thread was woken. If it is not, it becomes a task of its own and the connection
-//! goes on reading. A COMPOUND that has started is never cancelled, also not when its
+//! goes on reading. Calls to the client leave with the replies, and its replies to them are told
+//! from its calls by their type (RFC 8881 §2.10.3.1: one connection may carry both). A COMPOUND that has started is never cancelled, also not when its
 //! connection goes away: a retry on another connection finds its reply in the slot.
 
 use std::future::Future;
@@ -22,8 +23,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::compound::{self, Request};
-use crate::rpc::{Call, Header, Procedure, Records, Rejection, begin_reply, reject};
+use crate::rpc::{Call, Header, Procedure, Records, Rejection, begin_reply, reject, reply_xid};
 use crate::server::Server;
+use crate::state::Link;
 
 /// COMPOUNDs of one connection that may be under way at once; beyond, the connection is not
 /// read, and TCP holds the client back.
@@ -44,6 +46,8 @@ pub struct Connection {
     pub peer: SocketAddr,
     /// The address that the client connected to.
     pub local: SocketAddr,
+    /// Its part in sessions, and its callbacks.
+    pub link: Arc<Link>,
 }
 
 type Compound = Pin<Box<dyn Future<Output = Buffer> + Send>>;
@@ -70,6 +74,11 @@ pub async fn serve(server: Arc<Server>, mut stream: TcpStream, connection: Conne
                 let _under_way = under_way;
                 compound.await
             });
+        }
+        let line = Arc::clone(&service.connection.link.line);
+        if line.is_open() {
+            // Behind the replies: none of them waits for a callback.
+            line.take(&mut service.out);
         }
         if !service.out.is_empty() && !service.flush(&mut stream).await {
             return;
@@ -103,6 +112,7 @@ pub async fn serve(server: Arc<Server>, mut stream: TcpStream, connection: Conne
             ready = wait_readable(&stream, deadline), if readable => {
                 open = ready && service.receive(&stream);
             }
+            () = line.rung(), if line.is_open() => {}
             () = service.server.draining(), if readable && between && waiting.0.is_empty() => {
                 open = false;
             }
@@ -186,6 +196,13 @@ impl Service {
     /// Answers what needs no COMPOUND at once, else returns the COMPOUND to run.
     fn answer(&mut self, record: Bytes, open: &mut bool) -> Option<Compound> {
         let size = record.len();
+        let line = &self.connection.link.line;
+        if line.is_open()
+            && let Some(xid) = reply_xid(&record)
+        {
+            line.answer(xid, record);
+            return None;
+        }
         let Ok(Header { xid, body }) = Header::decode(record) else {
             tracing::warn!(peer = %self.connection.peer, "closing: not an RPC call");
             *open = false;
@@ -227,6 +244,9 @@ impl Service {
     /// Appends one reply to the batch; its first four bytes are room for the record mark.
     fn queue(&mut self, reply: &Buffer) {
         let message = reply.get(4..).unwrap_or_default();
+        if let Some(xid) = message.first_chunk() {
+            self.connection.link.line.replied(u32::from_be_bytes(*xid));
+        }
         let mark = message.len() as u32 | 1 << 31;
         self.out.extend_from_slice(&mark.to_be_bytes());
         self.out.extend_from_slice(message);
@@ -264,10 +284,12 @@ impl Connection {
     /// A connection with a number of its own.
     pub fn new(peer: SocketAddr, local: SocketAddr) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
         Self {
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            id,
             peer,
             local,
+            link: Link::new(id),
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::exports::Exports;
 use crate::identity::Identity;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
-use crate::state::State;
+use crate::state::{Link, State};
 
 /// How often expired leases are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -31,7 +31,7 @@ pub struct Server {
     pub callbacks: Callbacks,
     /// What is counted.
     pub metrics: Metrics,
-    settings: ArcSwap<Settings>,
+    settings: Arc<ArcSwap<Settings>>,
     exports: ArcSwap<Exports>,
     /// Keyed at random, so that nobody can make two requests look the same.
     digests: ahash::RandomState,
@@ -44,12 +44,14 @@ impl Server {
     pub fn new(settings: Settings, exports: Exports, identity: Identity, metrics: Metrics) -> Self {
         let (keys, meter) = (RandomState::new(), Arc::clone(&metrics.state));
         let state = State::new(identity.boot, Instant::now(), &keys, meter);
+        let settings = Arc::new(ArcSwap::from_pointee(settings));
+        let callbacks = Callbacks::new(Arc::clone(&settings), metrics.callbacks.clone());
         Self {
             identity,
             state,
-            callbacks: Callbacks::default(),
+            callbacks,
             metrics,
-            settings: ArcSwap::from_pointee(settings),
+            settings,
             exports: ArcSwap::from_pointee(exports),
             digests: ahash::RandomState::new(),
             draining: watch::Sender::new(false),
@@ -144,7 +146,7 @@ impl Server {
         server.metrics.connections.add(1);
         tokio::spawn(async move {
             let connection = Connection::new(peer, local);
-            let guard = Open(Arc::clone(&server), connection.id);
+            let guard = Open(Arc::clone(&server), Arc::clone(&connection.link));
             connection::serve(server, stream, connection).await;
             drop(guard);
         });
@@ -188,7 +190,7 @@ impl Server {
 }
 
 /// Counts a connection for as long as it lives, also when its task panics.
-struct Open(Arc<Server>, u64);
+struct Open(Arc<Server>, Arc<Link>);
 
 impl Drop for Open {
     fn drop(&mut self) {
@@ -197,7 +199,7 @@ impl Drop for Open {
             .send_modify(|count| *count = count.saturating_sub(1));
         self.0.metrics.connections.add(-1);
         self.0.metrics.closed.inc();
-        self.0.state.disconnected(self.1);
+        self.0.state.disconnected(&self.1);
     }
 }
 

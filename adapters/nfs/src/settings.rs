@@ -41,6 +41,10 @@ pub struct Settings {
     #[schemars(range(min = 1, max = 3600), extend("x-group" = "Timeouts", "x-unit" = "s", "x-applies" = "live"))]
     pub record_timeout: u32,
 
+    /// How long a client may take to answer a callback.
+    #[schemars(range(min = 1, max = 60), extend("x-group" = "Timeouts", "x-unit" = "s", "x-applies" = "live"))]
+    pub callback_timeout: u32,
+
     /// Most connections at once; 0 for no limit but the process's.
     #[schemars(range(min = 0, max = 100_000), extend("x-group" = "Connection Limits", "x-applies" = "live"))]
     pub max_connections: u32,
@@ -115,6 +119,7 @@ impl Default for Settings {
             lease_time: 90,
             courtesy_time: 86_400,
             record_timeout: 60,
+            callback_timeout: 5,
             max_connections: 0,
             max_clients: 10_000,
             max_compound_ops: 50,
@@ -204,6 +209,11 @@ impl Settings {
     /// How long one record may take to arrive.
     pub fn record_timeout(&self) -> Duration {
         Duration::from_secs(self.record_timeout.into())
+    }
+
+    /// How long a client may take to answer a callback.
+    pub fn callback_timeout(&self) -> Duration {
+        Duration::from_secs(self.callback_timeout.into())
     }
 
     /// What clients may have.

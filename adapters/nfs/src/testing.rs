@@ -10,6 +10,7 @@
 //! arguments. Results are read in order with [`Reply::ok_body`] or looked up as statuses.
 
 mod files;
+mod peer;
 mod slow;
 mod wire;
 
@@ -36,6 +37,7 @@ use crate::status::Status;
 use crate::types::{ClientId, FileHandle, SessionId, Verifier};
 use crate::xdr::{Decode, Encode, Reader, Writer};
 
+pub(crate) use peer::{Called, Peer};
 pub(crate) use slow::{FATAL, Slow};
 pub(crate) use wire::{Wire, receive, record};
 
@@ -253,7 +255,7 @@ impl Default for Channel {
 }
 
 impl Channel {
-    fn encode(self, writer: &mut Writer) {
+    pub(crate) fn encode(self, writer: &mut Writer) {
         for word in [
             0,
             self.request,
@@ -367,13 +369,18 @@ impl Compound<'_> {
         self.with(58, &false)
     }
 
+    /// With callbacks to another machine than the client's own, where nobody is called.
     pub(crate) fn setclientid(self, owner: &str, incarnation: u64) -> Self {
+        self.setclientid_at(owner, incarnation, "192.0.2.1.8.1")
+    }
+
+    pub(crate) fn setclientid_at(self, owner: &str, incarnation: u64, address: &str) -> Self {
         self.op(35, |w| {
             w.write(&incarnation);
             w.write(owner);
             w.write(&0x4000_0000_u32);
             w.write("tcp");
-            w.write("127.0.0.1.8.1");
+            w.write(address);
             w.write(&1_u32);
         })
     }

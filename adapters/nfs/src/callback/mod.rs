@@ -4,11 +4,37 @@
 //!
 //! Who wants something of a client says so with a [`Call`] and gets an [`Answer`] or learns why there
 //! is none; over which connection, in which minor version and as whom it is sent is decided here.
+//!
+//! A 4.0 client is called at the address that it gave ([`dial`]), a 4.1 client over connections that it
+//! made itself ([`session`]). Either kind of connection has a [`Line`]: a queue of calls and a table
+//! of those that wait for their replies, both bounded. [`wire`] has the bytes.
+
+mod address;
+mod dial;
+mod line;
+mod session;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use crate::attr::FAttr;
-use crate::state::Client;
+use crate::metrics;
+use crate::settings::Settings;
+use crate::state::files::Owner;
+use crate::state::{Client, Link, Session};
 use crate::status::Status;
-use crate::types::{Bitmap, FileHandle, StateId};
+use crate::types::{Bitmap, FileHandle, SessionId, StateId};
+
+pub use address::Endpoint;
+pub use dial::Dial;
+pub use line::Line;
 
 /// What the server asks of a client.
 #[derive(Debug, Clone)]
@@ -21,6 +47,8 @@ pub enum Call {
         truncate: bool,
         /// The file.
         file: FileHandle,
+        /// The request that granted it, if in a session: its reply may be slower than this.
+        granted: Option<Referral>,
     },
     /// CB_GETATTR: what size and change counter the client has, who may write without telling.
     GetAttr {
@@ -29,10 +57,42 @@ pub enum Call {
         /// The attributes.
         wanted: Bitmap,
     },
+    /// CB_RECALL_ANY: give back delegations of the client's own choice. 4.1 alone has it.
+    RecallAny {
+        /// How many it may keep.
+        keep: u32,
+        /// Of which kinds: bits RCA4_TYPE_MASK_*.
+        kinds: Bitmap,
+    },
+    /// CB_NOTIFY_LOCK: a lock that was denied may be had now. 4.1 alone has it.
+    NotifyLock {
+        /// The file.
+        file: FileHandle,
+        /// Who wanted it.
+        owner: Owner,
+    },
+}
+
+/// RCA4_TYPE_MASK_RDATA_DLG: delegations to read.
+pub const READ_DELEGATIONS: u32 = 0;
+/// RCA4_TYPE_MASK_WDATA_DLG: delegations to write.
+pub const WRITE_DELEGATIONS: u32 = 1;
+
+/// A request of a client, by its place in a session: what a callback is about. Told of it, a client
+/// that has not yet seen the reply waits for that before it judges the callback
+/// (RFC 8881 §2.10.6.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Referral {
+    /// The session.
+    pub session: SessionId,
+    /// The slot.
+    pub slot: u32,
+    /// The number in it.
+    pub sequence: u32,
 }
 
 /// What a client answered.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// It did it, or will.
     Done,
@@ -51,21 +111,98 @@ pub enum Failure {
     Refused(Status),
 }
 
-/// The ways to the clients.
-#[derive(Debug, Default)]
-pub struct Callbacks {}
+/// 4.0 clients that are being connected to at once.
+const DIALS: usize = 64;
+/// How long to wait before a client that is busy is asked again, at first and at most.
+const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// The ways to the clients. Cheap to clone.
+#[derive(Clone)]
+pub struct Callbacks {
+    settings: Arc<ArcSwap<Settings>>,
+    metrics: metrics::Callbacks,
+    dials: Arc<Semaphore>,
+}
 
 impl Callbacks {
-    /// Whether the client could be called when that was last tried.
-    pub fn reaches(&self, client: &Client) -> bool {
-        let _ = client;
-        false
+    /// Ways that obey these settings and are counted here.
+    pub fn new(settings: Arc<ArcSwap<Settings>>, metrics: metrics::Callbacks) -> Self {
+        Self {
+            settings,
+            metrics,
+            dials: Arc::new(Semaphore::new(DIALS)),
+        }
     }
 
-    #[allow(clippy::unused_async)]
-    /// Asks the client, and waits for its answer at most as long as `callback_timeout` says.
+    /// Whether the client could be called when that was last tried. A 4.1 client that has bound a
+    /// connection counts as reachable until a call fails; a 4.0 client must have answered.
+    pub fn reaches(&self, client: &Client) -> bool {
+        if client.is_v40() {
+            self.has_answered(client)
+        } else {
+            client.sessions().iter().any(|session| session.has_path())
+        }
+    }
+
+    /// Asks the client, and waits for its answer at most as long as `callback_timeout` says. Without
+    /// any way to the client it fails at once; if the way is lost meanwhile, it waits for
+    /// another. Called again after a failure, it tries what ways there are then.
     pub async fn call(&self, client: &Client, call: &Call) -> Result<Answer, Failure> {
-        let _ = (client, call);
-        Err(Failure::NoPath)
+        let began = Instant::now();
+        let deadline = began + self.timeout();
+        self.metrics.calls.inc();
+        let answer = if client.is_v40() {
+            self.call_v40(client, call, deadline).await
+        } else {
+            self.call_v41(client, call, deadline).await
+        };
+        self.metrics.duration.observe(began.elapsed().as_secs_f64());
+        if answer.is_err() {
+            self.metrics.failures.inc();
+        }
+        answer
+    }
+
+    /// Finds out whether a session's callbacks get through, once the client has the reply to its call
+    /// `xid` over this connection.
+    pub fn probe_session(&self, session: Arc<Session>, link: &Link, xid: u32) {
+        let replied = link.line.after_reply(xid);
+        let this = self.clone();
+        tokio::spawn(async move {
+            // A connection that is gone has taken its part of the session with it.
+            if let Ok(Ok(())) = tokio::time::timeout(this.timeout(), replied).await {
+                this.probe(&session).await;
+            }
+        });
+    }
+
+    fn timeout(&self) -> Duration {
+        self.settings.load().callback_timeout()
+    }
+}
+
+/// Waits before a busy client is asked again, each time longer; fails when the time is over.
+struct Patience {
+    pause: Duration,
+    deadline: Instant,
+}
+
+impl Patience {
+    fn until(deadline: Instant) -> Self {
+        Self {
+            pause: PAUSE,
+            deadline,
+        }
+    }
+
+    async fn wait(&mut self) -> Result<(), Failure> {
+        let next = Instant::now() + self.pause;
+        if next >= self.deadline {
+            return Err(Failure::Refused(Status::Delay));
+        }
+        tokio::time::sleep_until(next).await;
+        self.pause = (self.pause * 2).min(PAUSE_MAX);
+        Ok(())
     }
 }

@@ -8,6 +8,7 @@
 //! What can be read from the state (slots in use, locks) is not counted along the way but
 //! published once a second, so that it can't drift; see [`Meter`].
 
+mod callbacks;
 mod operations;
 mod sequence;
 #[cfg(test)]
@@ -18,9 +19,10 @@ use std::sync::Arc;
 use dittofs_sdk::Error;
 use dittofs_sdk::metrics::{Counter, Gauge, Metrics as Host};
 
-use crate::state::{End, Meter, SlotSeries, Unbound};
+use crate::state::{Direction, End, Meter, SlotSeries, Unbound};
 use crate::status::Status;
 
+pub use callbacks::Callbacks;
 pub use operations::{Operations, Stopwatch};
 pub use sequence::{Outcome, Sequence};
 
@@ -57,6 +59,8 @@ pub struct Metrics {
     pub state: Arc<Meter>,
     /// Byte-range locks.
     pub locks: Locks,
+    /// What is asked of clients.
+    pub callbacks: Callbacks,
     /// Open connections.
     pub connections: Gauge,
     /// Accepted connections.
@@ -101,6 +105,7 @@ impl Metrics {
             bytes_written: bytes.with(&["write"]),
             state: Arc::new(Meter::new(host)?),
             locks: Locks::new(host)?,
+            callbacks: Callbacks::new(host)?,
             connections: host.gauge("dittofs_nfs_active_connections", "Open NFS connections.")?,
             accepted: host.counter(
                 "dittofs_nfs_connections_accepted_total",
@@ -154,7 +159,7 @@ impl Meter {
         )?;
         let bound = host.counters(
             "dittofs_nfs_connections_bind_total",
-            "Connections that became part of a session, by direction.",
+            "Connections that became part of a session or changed their part, by direction.",
             &["direction"],
         )?;
         let unbound = host.counters(
@@ -182,7 +187,7 @@ impl Meter {
                 "dittofs_nfs_connections_bound",
                 "Connections that are part of a session, over all sessions.",
             )?,
-            binds: bound.with(&["fore"]),
+            binds: Direction::ALL.map(|direction| bound.with(&[direction.name()])),
             unbinds: Unbound::ALL.map(|why| unbound.with(&[why.name()])),
             slots: SlotSeries::new(host.gauges(
                 "dittofs_nfs_slots_in_use",

@@ -10,7 +10,7 @@ use super::Outcome;
 use crate::NfsAdapter;
 use crate::ops::sequence::Args;
 use crate::settings::Settings;
-use crate::state::{Begun, Principal, RequestInfo};
+use crate::state::{Begun, Link, Principal, RequestInfo};
 use crate::status::Status;
 use crate::table::ROWS;
 use crate::testing::{Channel, Client41, Compound, Harness, Slow, Wire};
@@ -38,14 +38,14 @@ async fn fresh<'h>(h: &'h Harness, fore: &Channel) -> Client41<'h> {
     Client41::new(h, id, session)
 }
 
-fn request(session: SessionId, sequence: u32) -> (RequestInfo, Args) {
+fn request(link: &Arc<Link>, session: SessionId, sequence: u32) -> (RequestInfo<'_>, Args) {
     let info = RequestInfo {
         size: 100,
         announced: 2,
         reply: 60,
         digest: 5,
         principal: Principal::Sys(1000),
-        connection: 1,
+        link,
     };
     let args = Args {
         session,
@@ -100,7 +100,7 @@ async fn every_outcome_of_sequence_has_its_counter() {
     at(1, 1, false).putrootfh().run().await;
     at(3, 0, true).putrootfh().run().await.ok();
     at(3, 0, true).putrootfh().run().await.ok();
-    let (info, args) = request(session, 4);
+    let (info, args) = request(&h.connection.link, session, 4);
     let found = h.server.state.session(session).unwrap();
     let limits = h.server.settings().limits();
     let begun = Arc::clone(&found).begin(&info, &args, &limits, Instant::now());
@@ -139,7 +139,7 @@ async fn a_request_in_flight_shows_in_its_slot_and_to_its_retry() {
 
     // The very request that a COMPOUND below retries: same bytes, same user.
     let retry = h.compound(1).sequence(session, 1, 0, true).putrootfh();
-    let (mut info, args) = request(session, 1);
+    let (mut info, args) = request(&h.connection.link, session, 1);
     info.digest = h.server.digest(&retry.bytes());
     let found = h.server.state.session(session).unwrap();
     let limits = h.server.settings().limits();
@@ -191,7 +191,7 @@ async fn a_compound_that_waits_is_in_flight_until_it_is_answered() {
 async fn above_the_limit_of_sessions_only_their_sum_is_shown() {
     let (host, h) = metered();
     let clients = [h.client41("a").await, h.client41("b").await];
-    let (info, args) = request(clients[0].session, 2);
+    let (info, args) = request(&h.connection.link, clients[0].session, 2);
     let found = h.server.state.session(clients[0].session).unwrap();
     let limits = h.server.settings().limits();
     let _busy = found.begin(&info, &args, &limits, Instant::now()).unwrap();
@@ -253,7 +253,7 @@ async fn sessions_are_counted_from_their_making_to_their_end() {
         .ok();
     assert_eq!(total(&host, "dittofs_nfs_sessions_active"), 1);
     assert_eq!(total(&host, "dittofs_nfs_connections_bound"), 2);
-    h.server.state.disconnected(other.connection.id);
+    h.server.state.disconnected(&other.connection.link);
     let unbound = |reason| host.metric("dittofs_nfs_connections_unbind_total", &[reason]);
     assert_eq!(unbound("connection_closed"), Some(1));
 

@@ -1,12 +1,13 @@
 //! BACKCHANNEL_CTL: where and as whom callbacks of a session are to be sent.
 //! <https://www.rfc-editor.org/rfc/rfc8881#section-18.33>
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use dittofs_sdk::vfs::Cred;
 
 use crate::compound::{Cx, Operation};
-use crate::rpc::authsys_parms;
-use crate::state::session::{Backchannel, CallbackCred};
+use crate::rpc::{AuthSys, CallbackCred};
+use crate::state::Backchannel;
 use crate::status::Status;
 use crate::xdr::{BadXdr, Decode, Reader, xdr_struct};
 
@@ -27,7 +28,7 @@ pub enum SecParms {
     /// AUTH_NONE
     None,
     /// AUTH_SYS
-    Sys(Cred),
+    Sys(AuthSys),
     /// RPCSEC_GSS
     Gss {
         /// rpc_gss_svc_t
@@ -43,7 +44,7 @@ impl Decode for SecParms {
     fn decode(reader: &mut Reader) -> Result<Self, BadXdr> {
         match reader.read::<u32>()? {
             0 => Ok(Self::None),
-            1 => authsys_parms(reader).map(Self::Sys),
+            1 => reader.read().map(Self::Sys),
             6 => Ok(Self::Gss {
                 service: reader.read()?,
                 from_server: reader.read()?,
@@ -59,7 +60,11 @@ impl Decode for SecParms {
 pub fn choose(offered: &[SecParms]) -> Result<Option<CallbackCred>, Status> {
     let usable = offered.iter().find_map(|parms| match parms {
         SecParms::None => Some(CallbackCred::Nobody),
-        SecParms::Sys(cred) => Some(CallbackCred::Sys(cred.clone())),
+        SecParms::Sys(parms) => Some(CallbackCred::Sys(AuthSys {
+            // A copy: a slice would keep the whole request in memory as long as the session lives.
+            machine: Bytes::copy_from_slice(&parms.machine),
+            ..parms.clone()
+        })),
         SecParms::Gss { .. } => None,
     });
     if usable.is_none() && !offered.is_empty() {
@@ -74,18 +79,25 @@ impl Operation for Args {
 
     async fn run(self, cx: &mut Cx) -> Result<(), Status> {
         let session = &cx.session()?.session;
-        // Credentials are added, the program is replaced; what was chosen before stays good.
-        let credential = choose(&self.security)?.or(session.backchannel().credential);
-        session.set_backchannel(Backchannel {
+        // The program is replaced, and with it the credentials, unless there are none.
+        let chosen = choose(&self.security)?;
+        session.back.set_target(Backchannel {
             program: self.program,
-            credential,
+            credential: chosen.unwrap_or_else(|| session.back.target().credential),
         });
+        // What did not get through before may do so now.
+        let session = Arc::clone(session);
+        let connection = &cx.call.connection;
+        let callbacks = &cx.server.callbacks;
+        callbacks.probe_session(session, &connection.link, cx.call.xid);
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use dittofs_sdk::vfs::Cred;
+
     use super::*;
     use crate::testing::Harness;
 
@@ -110,11 +122,16 @@ mod tests {
             gid: 6,
             groups: [7].into(),
         };
+        let parms = AuthSys {
+            stamp: 0,
+            machine: Bytes::from_static(b"host"),
+            cred,
+        };
         let expected = Backchannel {
             program: 77,
-            credential: Some(CallbackCred::Sys(cred)),
+            credential: CallbackCred::Sys(parms),
         };
-        assert_eq!(session.backchannel(), expected);
+        assert_eq!(session.back.target(), expected);
     }
 
     #[tokio::test]

@@ -1,13 +1,15 @@
 //! BIND_CONN_TO_SESSION: makes a connection one of a session's.
 //! <https://www.rfc-editor.org/rfc/rfc8881#section-18.34>
 //!
-//! There are no callbacks yet, so a connection can serve the fore channel alone. A client that
-//! insists on the back channel gets NFS4ERR_INVAL rather than a promise that is not kept.
+//! The only way but CREATE_SESSION to have a connection carry callbacks; SEQUENCE never does that. A
+//! client that insists on the back channel of a session without slots for it gets NFS4ERR_INVAL
+//! rather than a promise that can't be kept.
 
 use crate::compound::{Cx, Operation};
+use crate::state::Direction;
 use crate::status::Status;
 use crate::types::SessionId;
-use crate::xdr::{xdr_enum, xdr_struct};
+use crate::xdr::{Encode, Writer, xdr_enum, xdr_struct};
 
 xdr_struct! {
     /// BIND_CONN_TO_SESSION4args
@@ -36,14 +38,6 @@ xdr_enum! {
     }
 }
 
-xdr_enum! {
-    /// channel_dir_from_server4
-    pub enum Granted {
-        /// The fore channel.
-        Fore = 1,
-    }
-}
-
 xdr_struct! {
     /// BIND_CONN_TO_SESSION4resok
     #[derive(Debug)]
@@ -51,7 +45,7 @@ xdr_struct! {
         /// The session.
         pub session: SessionId,
         /// Which channels the connection serves.
-        pub direction: Granted,
+        pub direction: Direction,
         /// Never.
         pub rdma: bool,
     } => encode
@@ -63,24 +57,37 @@ impl Operation for Args {
 
     async fn run(self, cx: &mut Cx) -> Result<Ok, Status> {
         let session = cx.server.state.session(self.session)?;
-        match self.direction {
-            Wanted::Fore | Wanted::ForeOrBoth => {}
-            Wanted::Back | Wanted::BackOrBoth => return Err(Status::Inval),
-        }
+        let connection = &cx.call.connection;
         let most = cx.settings.connections_per_session();
-        session.associate(cx.call.connection.id, most);
+        let direction = session.bind(&connection.link, self.direction, most)?;
+        if direction.is_back() {
+            let callbacks = &cx.server.callbacks;
+            callbacks.probe_session(session, &connection.link, cx.call.xid);
+        }
         Ok(Ok {
             session: self.session,
-            direction: Granted::Fore,
+            direction,
             rdma: false,
         })
+    }
+}
+
+/// channel_dir_from_server4
+impl Encode for Direction {
+    fn encode(&self, writer: &mut Writer) {
+        writer.write(&match self {
+            Self::Fore => 1_u32,
+            Self::Back => 2,
+            Self::Both => 3,
+        });
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Compound, Harness};
+    use crate::ops::create_session::CONN_BACK_CHAN;
+    use crate::testing::{Channel, Compound, Harness};
 
     fn bind(compound: Compound<'_>, session: SessionId, direction: u32) -> Compound<'_> {
         compound.op(41, |w| {
@@ -91,31 +98,64 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_is_bound_to_the_fore_channel() {
+    async fn a_connection_gets_what_it_wants_and_keeps_it() {
         let h = Harness::new();
         let client = h.client41("a").await;
-        let other = h.reconnected();
-        for wanted in [1, 3] {
-            let mut reply = bind(other.compound(1), client.session, wanted).run().await;
-            assert_eq!(reply.ok_body::<SessionId>(), client.session);
-            assert_eq!((reply.body::<u32>(), reply.body::<bool>()), (1, false));
+        for (wanted, granted) in [(1, 1), (2, 2), (3, 3), (7, 3)] {
+            let other = h.reconnected();
+            for _again in 0..2 {
+                let mut reply = bind(other.compound(1), client.session, wanted).run().await;
+                assert_eq!(reply.ok_body::<SessionId>(), client.session);
+                let direction = reply.body::<u32>();
+                assert_eq!((direction, reply.body::<bool>()), (granted, false));
+            }
+            let insists = |wanted| bind(other.compound(1), client.session, wanted).status();
+            for else_wanted in [1, 2] {
+                let expected = if else_wanted == granted {
+                    Status::Ok
+                } else {
+                    Status::Inval
+                };
+                assert_eq!(insists(else_wanted).await, expected, "{wanted}");
+            }
         }
-        other
-            .compound(1)
-            .destroy_session(client.session)
-            .run()
-            .await
-            .ok();
+        let other = h.reconnected();
+        bind(other.compound(1), client.session, 1).run().await.ok();
+        let destroy = other.compound(1).destroy_session(client.session);
+        destroy.run().await.ok();
     }
 
     #[tokio::test]
-    async fn what_can_not_be_granted_is_invalid() {
+    async fn a_session_without_slots_for_callbacks_has_none() {
+        let h = Harness::new();
+        let (id, number) = h.exchange_id("a", 1).await;
+        let without = Channel {
+            requests: 0,
+            ..Channel::default()
+        };
+        let create = h
+            .compound(1)
+            .create_session_with(id, number, CONN_BACK_CHAN, &without);
+        let mut reply = create.run().await;
+        let session = reply.ok_body();
+        let [_number, flags] = [reply.body::<u32>(), reply.body()];
+        assert_eq!(flags, 0);
+        let other = h.reconnected();
+        for (wanted, status) in [
+            (2, Status::Inval),
+            (7, Status::Inval),
+            (3, Status::Ok),
+            (1, Status::Ok),
+        ] {
+            let bound = bind(other.compound(1), session, wanted);
+            assert_eq!(bound.status().await, status, "{wanted}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_makes_no_sense_is_refused() {
         let h = Harness::new();
         let client = h.client41("a").await;
-        for wanted in [2, 7] {
-            let refused = bind(h.compound(1), client.session, wanted);
-            assert_eq!(refused.status().await, Status::Inval);
-        }
         assert_eq!(
             bind(h.compound(1), client.session, 5).status().await,
             Status::Badxdr

@@ -1,9 +1,9 @@
 //! CREATE_SESSION: confirms a client, and makes a session for it.
 //! <https://www.rfc-editor.org/rfc/rfc8881#section-18.36>
 //!
-//! There are no callbacks yet, so CREATE_SESSION4_FLAG_CONN_BACK_CHAN is never granted: granting
-//! it is the whole handshake of a Linux mount, and a promise. The attributes of the back
-//! channel are echoed and its program and credentials remembered, for the day it is kept.
+//! CREATE_SESSION4_FLAG_CONN_BACK_CHAN is the whole handshake of a Linux mount: granted, the
+//! connection carries callbacks from then on, and a CB_NULL behind the reply finds out whether they get
+//! through.
 
 use crate::compound::{Cx, Operation};
 use crate::entropy::random;
@@ -11,14 +11,16 @@ use crate::ops::backchannel_ctl::{SecParms, choose};
 use crate::ops::courtesy::make_room_for_client;
 use crate::ops::exchange_id::AtMostOne;
 use crate::settings::Settings;
-use crate::state::Principal;
-use crate::state::session::{Backchannel, Fore};
+use crate::state::session::Fore;
 use crate::state::v41::Creation;
+use crate::state::{Backchannel, Principal};
 use crate::status::Status;
 use crate::types::{ClientId, SessionId};
 use crate::xdr::{BadXdr, Decode, Encode, Reader, Writer, xdr_struct};
 
-/// PERSIST, CONN_BACK_CHAN and CONN_RDMA; none is granted.
+/// CREATE_SESSION4_FLAG_CONN_BACK_CHAN: the connection is to carry callbacks as well.
+pub const CONN_BACK_CHAN: u32 = 0x2;
+/// PERSIST, CONN_BACK_CHAN and CONN_RDMA; the first and the last are never granted.
 const KNOWN_FLAGS: u32 = 0x7;
 
 /// RPC header with an empty credential, COMPOUND without tag, SEQUENCE.
@@ -28,6 +30,8 @@ const SMALLEST_RESPONSE: u32 = 24 + 12 + 44;
 /// The same of CB_COMPOUND with CB_SEQUENCE.
 const SMALLEST_CALLBACK: u32 = 40 + 16 + 40;
 const SMALLEST_CALLBACK_REPLY: u32 = 24 + 12 + 44;
+/// CB_SEQUENCE and one that asks something.
+pub const CALLBACK_OPERATIONS: u32 = 2;
 /// What a READ or WRITE takes beside its data. Without it a client of a power of two would have
 /// to split every transfer in two.
 const DATA_OVERHEAD: u32 = 4096;
@@ -56,7 +60,7 @@ xdr_struct! {
 }
 
 /// channel_attrs4
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ChannelAttrs {
     /// Padding that the sender would put before data.
     pub header_pad: u32,
@@ -130,12 +134,17 @@ impl Args {
         check_back(&self.back)?;
         let backchannel = Backchannel {
             program: self.callback_program,
-            credential: choose(&self.callback_security)?,
+            credential: choose(&self.callback_security)?.unwrap_or_default(),
         };
+        let can_call = self.back.requests > 0 && self.back.operations >= CALLBACK_OPERATIONS;
         let ok = Ok {
             session: id,
             sequence: self.sequence,
-            flags: 0,
+            flags: if can_call {
+                self.flags & CONN_BACK_CHAN
+            } else {
+                0
+            },
             fore: ChannelAttrs {
                 header_pad: 0,
                 request: fore.request,
@@ -190,14 +199,21 @@ impl Operation for Args {
             client: self.client,
             sequence: self.sequence,
             principal: Principal::from(&cx.call.auth),
-            connection: cx.call.connection.id,
+            link: &cx.call.connection.link,
             id,
             session: self.properties(id, &settings),
         };
-        server
+        let created = server
             .state
-            .create_session(creation, cx.now, &settings.limits())
-            .result
+            .create_session(creation, cx.now, &settings.limits());
+        let ok = created.result?;
+        // Not that of an earlier request, of which this is a retry.
+        if ok.session == id && ok.flags & CONN_BACK_CHAN != 0 {
+            let session = server.state.session(id)?;
+            let calls = &server.callbacks;
+            calls.probe_session(session, &cx.call.connection.link, cx.call.xid);
+        }
+        Ok(ok)
     }
 }
 
@@ -209,7 +225,7 @@ mod tests {
     fn fore(reply: &mut Reply) -> ChannelAttrs {
         let _session: SessionId = reply.ok_body();
         let _sequence: u32 = reply.body();
-        assert_eq!(reply.body::<u32>(), 0, "no flag is granted");
+        assert_eq!(reply.body::<u32>(), CONN_BACK_CHAN, "no other is granted");
         reply.body()
     }
 

@@ -58,7 +58,7 @@ pub fn begin(cx: &Cx, announced: usize, start: usize, args: &Args) -> Result<Beg
         reply: cx.reply.position().saturating_sub(start) + RESULT,
         digest: cx.call.digest,
         principal: Principal::from(&cx.call.auth),
-        connection: cx.call.connection.id,
+        link: &cx.call.connection.link,
     };
     let limits = settings.limits();
     cx.server

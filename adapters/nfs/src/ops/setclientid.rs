@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 
+use crate::callback::Endpoint;
 use crate::compound::{Cx, OpError, Operation};
 use crate::entropy::random;
 use crate::state::Principal;
@@ -35,6 +36,7 @@ impl Decode for Args {
                 netid: address(reader)?,
                 address: address(reader)?,
                 ident: reader.read()?,
+                endpoint: None,
             },
         })
     }
@@ -101,11 +103,18 @@ impl Operation for Args {
 
     async fn run(self, cx: &mut Cx) -> Result<Ok, Refused> {
         let confirm = Verifier(random()?);
+        let Callback { netid, address, .. } = &self.callback;
+        let (peer, local) = (cx.call.peer.ip(), cx.call.connection.local.ip());
+        // An address that leads nowhere means that there are no callbacks, and so no delegations.
+        let endpoint = Endpoint::new(netid, address, peer, local);
         let introduction = Introduction {
             owner: self.owner,
             verifier: self.verifier,
             principal: Principal::from(&cx.call.auth),
-            callback: self.callback,
+            callback: Callback {
+                endpoint,
+                ..self.callback
+            },
             confirm,
         };
         let limits = cx.settings.limits();
@@ -149,7 +158,7 @@ mod tests {
         let mut reply = h.as_user(2000).compound(0).setclientid("a", 1).run().await;
         assert_eq!(reply.next(), (35, Status::ClidInuse));
         assert_eq!(reply.body::<Bytes>(), "tcp");
-        assert_eq!(reply.body::<Bytes>(), "127.0.0.1.8.1");
+        assert_eq!(reply.body::<Bytes>(), "192.0.2.1.8.1");
         h.compound(0).renew(client).run().await.ok();
     }
 
@@ -170,10 +179,11 @@ mod tests {
         let expected = Callback {
             program: 0x4000_0000,
             netid: Bytes::from_static(b"tcp"),
-            address: Bytes::from_static(b"127.0.0.1.8.1"),
+            address: Bytes::from_static(b"192.0.2.1.8.1"),
             ident: 1,
+            endpoint: None,
         };
-        assert_eq!(h.server.state.callback(&client), Some(expected));
+        assert_eq!(client.dial.target(), expected);
     }
 
     #[tokio::test]

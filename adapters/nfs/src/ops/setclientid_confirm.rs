@@ -32,6 +32,9 @@ impl Operation for Args {
                 .state
                 .confirm(self.client, self.confirm, principal, cx.now, &limits)?;
         drop(files);
+        if let Some(client) = cx.server.state.clients.find(self.client) {
+            cx.server.callbacks.introduced(&client);
+        }
         Ok(())
     }
 }

@@ -2,9 +2,10 @@
 //! <https://www.rfc-editor.org/rfc/rfc5531#section-8.2>,
 //! AUTH_SYS: <https://www.rfc-editor.org/rfc/rfc5531#appendix-A>
 
+use bytes::Bytes;
 use dittofs_sdk::vfs::Cred;
 
-use crate::xdr::{BadXdr, Reader};
+use crate::xdr::{BadXdr, Decode, Encode, Reader, Writer};
 
 const AUTH_NONE: u32 = 0;
 const AUTH_SYS: u32 = 1;
@@ -52,21 +53,78 @@ impl Auth {
 }
 
 fn sys(mut reader: Reader) -> Result<Cred, BadXdr> {
-    let cred = authsys_parms(&mut reader)?;
+    let parms: AuthSys = reader.read()?;
     reader.finish()?;
-    Ok(cred)
+    Ok(parms.cred)
 }
 
 /// authsys_parms, which also stand within arguments.
-pub fn authsys_parms(reader: &mut Reader) -> Result<Cred, BadXdr> {
-    let _stamp: u32 = reader.read()?;
-    reader.opaque(MACHINE_MAX)?;
-    let uid = reader.read()?;
-    let gid = reader.read()?;
-    let groups: Vec<u32> = reader.array(GROUPS_MAX)?;
-    Ok(Cred {
-        uid,
-        gid,
-        groups: groups.into(),
-    })
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthSys {
+    /// An arbitrary number.
+    pub stamp: u32,
+    /// The machine's name.
+    pub machine: Bytes,
+    /// The user.
+    pub cred: Cred,
+}
+
+impl Decode for AuthSys {
+    fn decode(reader: &mut Reader) -> Result<Self, BadXdr> {
+        let stamp = reader.read()?;
+        let machine = reader.opaque(MACHINE_MAX)?;
+        let uid = reader.read()?;
+        let gid = reader.read()?;
+        let groups: Vec<u32> = reader.array(GROUPS_MAX)?;
+        let cred = Cred {
+            uid,
+            gid,
+            groups: groups.into(),
+        };
+        Ok(Self {
+            stamp,
+            machine,
+            cred,
+        })
+    }
+}
+
+impl Encode for AuthSys {
+    fn encode(&self, writer: &mut Writer) {
+        writer.write(&self.stamp);
+        writer.write(&self.machine);
+        writer.write(&self.cred.uid);
+        writer.write(&self.cred.gid);
+        writer.write(&*self.cred.groups);
+    }
+}
+
+/// A credential that a client accepts on callbacks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum CallbackCred {
+    /// AUTH_NONE.
+    #[default]
+    Nobody,
+    /// AUTH_SYS, with exactly these parameters.
+    Sys(AuthSys),
+}
+
+/// opaque_auth
+impl Encode for CallbackCred {
+    fn encode(&self, writer: &mut Writer) {
+        match self {
+            Self::Nobody => {
+                writer.write(&AUTH_NONE);
+                writer.write(&0_u32);
+            }
+            Self::Sys(parms) => {
+                writer.write(&AUTH_SYS);
+                let length_at = writer.position();
+                writer.write(&0_u32);
+                writer.write(parms);
+                let length = writer.position().saturating_sub(length_at + 4);
+                writer.patch_u32(length_at, length as u32);
+            }
+        }
+    }
 }

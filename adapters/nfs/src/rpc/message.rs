@@ -106,6 +106,14 @@ impl Header {
     }
 }
 
+/// The transaction id of a record that is a reply: an answer to a callback, which shares its
+/// connection with the client's own calls.
+pub fn reply_xid(record: &Bytes) -> Option<u32> {
+    let mut reader = Reader::new(record.clone());
+    let xid = reader.read().ok()?;
+    (reader.read() == Ok(REPLY)).then_some(xid)
+}
+
 /// Starts an accepted reply: room for the record mark, then the header up to and including
 /// SUCCESS.
 pub fn begin_reply(buffer: Buffer, xid: u32) -> Buffer {

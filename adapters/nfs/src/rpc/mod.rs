@@ -8,8 +8,8 @@ mod record;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-pub use auth::{Auth, AuthError, authsys_parms};
-pub use message::{Body, Header, Procedure, Rejection, begin_reply, reject};
+pub use auth::{Auth, AuthError, AuthSys, CallbackCred};
+pub use message::{Body, Header, Procedure, Rejection, begin_reply, reject, reply_xid};
 pub use record::{Oversized, Records};
 
 use crate::connection::Connection;

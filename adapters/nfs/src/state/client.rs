@@ -1,14 +1,17 @@
 //! One confirmed client, of either minor version.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
+use super::session::Session;
+use crate::callback::Dial;
 use crate::rpc::Auth;
-use crate::types::{ClientId, Minor, SessionId, Verifier};
+use crate::types::{ClientId, Minor, Verifier};
 
 /// Whom a client's own requests come from: what the RFC compares (RFC 8881 §2.4, RFC 7530 §9.1.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,11 +42,16 @@ pub struct Client {
     pub verifier: Verifier,
     /// Who established it.
     pub principal: Principal,
-    minor: Minor,
+    /// The minor version that it speaks.
+    pub minor: Minor,
+    /// How it is called, if it came by SETCLIENTID. Ends with the client.
+    pub dial: Arc<Dial>,
+    /// Rung when a connection is bound to the back channel of one of its sessions.
+    pub path_found: Notify,
     lease: Lease,
     reclaim_complete: AtomicBool,
     notices: Arc<Notices>,
-    pub(super) sessions: Mutex<Vec<SessionId>>,
+    pub(super) sessions: Mutex<Vec<Weak<Session>>>,
 }
 
 impl Client {
@@ -61,6 +69,8 @@ impl Client {
             verifier,
             principal,
             minor,
+            dial: Arc::default(),
+            path_found: Notify::new(),
             lease,
             reclaim_complete: AtomicBool::new(false),
             notices: Arc::default(),
@@ -109,6 +119,34 @@ impl Client {
         &self.notices
     }
 
+    /// Its sessions.
+    pub fn sessions(&self) -> Vec<Arc<Session>> {
+        let sessions = self.sessions.lock();
+        sessions.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Whether any request of its sessions is being executed.
+    pub(super) fn is_busy(&self) -> bool {
+        self.sessions().iter().any(|session| session.is_busy())
+    }
+
+    /// Tells the client of its paths of callbacks as they are now. To be called after every change;
+    /// the lock sees to it that the last change is told last.
+    pub(super) fn review_paths(&self) {
+        let sessions = self.sessions.lock();
+        let (mut wanted, mut works) = (false, false);
+        for session in sessions.iter().filter_map(Weak::upgrade) {
+            let path = session.review_path();
+            wanted |= path.wanted;
+            works |= path.works;
+        }
+        if wanted && !works {
+            self.tell(News::CB_PATH_DOWN);
+        } else {
+            self.untell(News::CB_PATH_DOWN);
+        }
+    }
+
     /// Notes RECLAIM_COMPLETE; false if it was noted already.
     pub fn complete_reclaim(&self) -> bool {
         !self.reclaim_complete.swap(true, Ordering::AcqRel)
@@ -130,6 +168,10 @@ impl News {
     pub const ADMIN_STATE_REVOKED: Self = Self(0x20);
     /// A delegation was recalled in vain and taken away.
     pub const RECALLABLE_STATE_REVOKED: Self = Self(0x40);
+    /// No connection of the session carries callbacks.
+    pub(super) const CB_PATH_DOWN_SESSION: Self = Self(0x200);
+    /// Client and server disagree on the session's callbacks.
+    pub(super) const BACKCHANNEL_FAULT: Self = Self(0x400);
     /// The server has restarted and the client has not said that it took back all it had.
     pub const RESTART_RECLAIM_NEEDED: Self = Self(0x100);
 }

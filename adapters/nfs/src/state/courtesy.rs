@@ -18,7 +18,7 @@ impl State {
     /// Whether the client has been silent for longer than a lease. One that waits for a slow reply
     /// is not.
     pub fn is_silent(&self, client: &Client, now: Instant, lease: Duration) -> bool {
-        client.silence(now) > lease && !self.is_busy(client)
+        client.silence(now) > lease && !client.is_busy()
     }
 
     /// As [`is_silent`](Self::is_silent), by number; one that is gone is silent.
@@ -112,14 +112,5 @@ impl State {
         let mut clients = self.clients.all();
         clients.retain(|client| self.is_silent(client, now, lease));
         clients
-    }
-
-    fn is_busy(&self, client: &Client) -> bool {
-        let sessions = client.sessions.lock().clone();
-        sessions.iter().any(|id| {
-            self.sessions
-                .find(id)
-                .is_some_and(|session| session.is_busy())
-        })
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use dittofs_sdk::metrics::{Counter, Gauge, Gauges, Histogram};
 use parking_lot::Mutex;
 
+use super::link::Direction;
 use super::session::Session;
 use crate::types::SessionId;
 
@@ -28,8 +29,9 @@ pub struct Meter {
     pub replay_bytes: Gauge,
     /// Connections in sessions, now.
     pub bound: Gauge,
-    /// Connections that joined a session.
-    pub binds: Counter,
+    /// Connections that began to carry something of a session, in the order of
+    /// [`Direction::ALL`].
+    pub binds: [Counter; Direction::ALL.len()],
     /// Connections that left one, in the order of [`Unbound::ALL`].
     pub unbinds: [Counter; Unbound::ALL.len()],
     /// Slots in use by session.
@@ -89,9 +91,16 @@ impl Unbound {
 }
 
 impl Meter {
-    pub(super) fn bound(&self) {
-        self.binds.inc();
+    pub(super) fn bound(&self, direction: Direction) {
+        self.rebound(direction);
         self.bound.add(1);
+    }
+
+    /// A connection of the session carries something else from now on.
+    pub(super) fn rebound(&self, direction: Direction) {
+        if let Some(counter) = self.binds.get(direction as usize) {
+            counter.inc();
+        }
     }
 
     pub(super) fn unbound(&self, why: Unbound, count: usize) {

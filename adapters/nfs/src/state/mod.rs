@@ -10,9 +10,11 @@ pub mod session;
 pub mod v40;
 pub mod v41;
 
+mod back;
 mod budget;
 mod client;
 mod courtesy;
+mod link;
 mod meter;
 #[cfg(test)]
 mod model;
@@ -34,9 +36,11 @@ use crate::status::Status;
 use crate::types::SessionId;
 
 pub use answers::Answers;
+pub use back::{Back, BackSlot, Backchannel};
 pub use client::{Client, News, Principal};
 pub use clients::Clients;
 pub use files::Files;
+pub use link::{Direction, Link};
 pub use meter::{End, Meter, SlotSeries, Unbound};
 pub use session::{Begun, InSession, RequestInfo, Session, SlotGuard};
 
@@ -97,9 +101,9 @@ impl State {
     }
 
     /// A connection was closed: it is part of no session any more.
-    pub fn disconnected(&self, connection: u64) {
-        for session in self.sessions.values() {
-            session.dissociate(connection);
+    pub fn disconnected(&self, link: &Link) {
+        for session in link.close() {
+            session.dissociate(link.id);
         }
     }
 
@@ -110,9 +114,9 @@ impl State {
         self.meter.locks.set(self.files.ranges() as i64);
     }
 
-    fn session_began(&self, session: Session, limits: &Limits) {
+    fn session_began(&self, session: Arc<Session>, limits: &Limits) {
         let id = session.id;
-        self.sessions.insert(id, Arc::new(session));
+        self.sessions.insert(id, session);
         self.meter.created.inc();
         self.meter.active.add(1);
         if self.sessions.len() <= limits.metered_sessions {
@@ -125,7 +129,7 @@ impl State {
         let Some(session) = self.sessions.remove(&id) else {
             return;
         };
-        session.leave_all();
+        session.end();
         self.meter.slots.ended(id);
         self.meter.active.add(-1);
         if let Some(counter) = self.meter.destroyed.get(end as usize) {
@@ -136,9 +140,10 @@ impl State {
     }
 
     fn end_sessions(&self, client: &Client, end: End, now: Instant) {
-        for id in std::mem::take(&mut *client.sessions.lock()) {
-            self.session_ended(id, end, now);
+        for session in client.sessions() {
+            self.session_ended(session.id, end, now);
         }
+        client.sessions.lock().clear();
     }
 
     /// Takes away all that a client without sessions has. Its record is gone already, or goes now.

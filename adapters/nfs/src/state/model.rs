@@ -9,10 +9,13 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::back::Backchannel;
 use super::budget::Budget;
 use super::client::{Client, Lease};
-use super::session::{Backchannel, Fore, Session};
+use super::link::Link;
+use super::session::{Fore, Session};
 use super::*;
+use crate::ops::create_session::ChannelAttrs;
 use crate::ops::sequence::{Args, Ok as Told};
 use crate::types::{ClientId, Minor, Verifier};
 
@@ -156,7 +159,7 @@ impl Side {
             Arc::new(client),
             fore,
             share,
-            Backchannel::default(),
+            (Backchannel::default(), &ChannelAttrs::default()),
             now,
             Arc::default(),
         );
@@ -183,13 +186,14 @@ impl Side {
         digest: u64,
         world: (&Limits, Instant),
     ) -> Result<Begun, Status> {
+        let link = Link::new(connection);
         let info = RequestInfo {
             size: 100,
             announced: 2,
             reply: 80,
             digest,
             principal: ME,
-            connection,
+            link: &link,
         };
         let args = Args {
             session: self.session.id,

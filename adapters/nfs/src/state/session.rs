@@ -4,20 +4,23 @@
 //! No lock of a session is shared by two slots on the way of a request, except when a
 //! connection is new to the session or its slot table changes its size.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
-use parking_lot::Mutex;
-
 use super::Limits;
+use super::back::{Back, Backchannel};
 use super::budget::Share;
-use super::client::{Client, Principal};
-use super::meter::{Meter, Unbound};
+use super::client::{Client, News, Principal};
+use super::link::{Direction, Link, Links};
+use super::meter::Meter;
 use super::slot::{Kept, Request, Turn};
 use super::slots::{self, Found, SlotTable, Wish};
+use crate::callback::Referral;
 use crate::compound::REFUSAL_MAX;
+use crate::ops::bind_conn_to_session::Wanted;
+use crate::ops::create_session::ChannelAttrs;
 use crate::ops::sequence;
 use crate::status::Status;
 use crate::types::SessionId;
@@ -43,24 +46,6 @@ pub struct Fore {
     pub most_slots: u32,
 }
 
-/// Where and as whom callbacks of a session are to be sent.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Backchannel {
-    /// The client's callback program.
-    pub program: u32,
-    /// The credential that the client wants to see, of those that it offered.
-    pub credential: Option<CallbackCred>,
-}
-
-/// A credential that the client accepts on callbacks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CallbackCred {
-    /// AUTH_NONE.
-    Nobody,
-    /// AUTH_SYS.
-    Sys(dittofs_sdk::vfs::Cred),
-}
-
 /// One session.
 pub struct Session {
     /// Its name.
@@ -69,17 +54,20 @@ pub struct Session {
     pub client: Arc<Client>,
     /// Limits of requests and replies.
     pub fore: Fore,
-    backchannel: Mutex<Backchannel>,
+    /// The channel of callbacks.
+    pub back: Back,
     slots: SlotTable,
     share: Share,
-    connections: Mutex<VecDeque<u64>>,
+    links: Links,
+    /// SEQ4_STATUS_* bits that are the session's rather than the client's.
+    news: AtomicU32,
     pub(super) created: Instant,
     meter: Arc<Meter>,
 }
 
 /// What SEQUENCE must know of the request around it.
 #[derive(Debug, Clone, Copy)]
-pub struct RequestInfo {
+pub struct RequestInfo<'a> {
     /// Size of the whole call in bytes, RPC header included.
     pub size: usize,
     /// Number of operations.
@@ -90,8 +78,8 @@ pub struct RequestInfo {
     pub digest: u64,
     /// Who calls.
     pub principal: Principal,
-    /// Number of the connection.
-    pub connection: u64,
+    /// The connection.
+    pub link: &'a Arc<Link>,
 }
 
 /// What SEQUENCE found.
@@ -106,6 +94,15 @@ pub enum Begun {
     Unkept(sequence::Ok, Status),
 }
 
+/// The path of callbacks, as the client is told of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Path {
+    /// Whether the client has asked for it.
+    pub(super) wanted: bool,
+    /// Whether it works.
+    pub(super) works: bool,
+}
+
 /// A session in use by one request.
 #[derive(Debug)]
 pub struct InSession {
@@ -113,6 +110,8 @@ pub struct InSession {
     pub client: Arc<Client>,
     /// The session.
     pub session: Arc<Session>,
+    /// The request, as callbacks about what it did refer to it.
+    pub request: Referral,
     /// How large the encoded COMPOUND result may become, in bytes.
     pub reply_limit: usize,
     /// Whether that limit is the cache's rather than the channel's.
@@ -152,7 +151,7 @@ impl Session {
         client: Arc<Client>,
         fore: Fore,
         share: Share,
-        backchannel: Backchannel,
+        (target, back): (Backchannel, &ChannelAttrs),
         created: Instant,
         meter: Arc<Meter>,
     ) -> Self {
@@ -160,10 +159,11 @@ impl Session {
             id,
             client,
             fore,
-            backchannel: Mutex::new(backchannel),
+            back: Back::new(target, back),
             slots: SlotTable::new(share.slots()),
             share,
-            connections: Mutex::default(),
+            links: Links::default(),
+            news: AtomicU32::new(0),
             created,
             meter,
         }
@@ -173,7 +173,7 @@ impl Session {
     /// (RFC 8881 §18.46.3).
     pub fn begin(
         self: Arc<Self>,
-        info: &RequestInfo,
+        info: &RequestInfo<'_>,
         args: &sequence::Args,
         limits: &Limits,
         now: Instant,
@@ -184,12 +184,12 @@ impl Session {
         let wish = Wish {
             slot: args.slot,
             request: info.request(args.sequence),
-            connection: info.connection,
+            connection: info.link.id,
             highest: args.highest_slot,
         };
         let (turn, found) = self.slots.begin(&wish)?;
         if found.other_connection {
-            self.associate(info.connection, limits.connections_per_session);
+            self.associate(info.link, limits.connections_per_session);
         }
         self.client.renew(now);
         match turn {
@@ -208,7 +208,7 @@ impl Session {
                     slot: args.slot,
                     highest_slot: accepted.saturating_sub(1),
                     target_highest_slot: found.told.min(accepted).saturating_sub(1),
-                    status_flags: self.client.news(),
+                    status_flags: self.client.news() | self.news.load(Ordering::Relaxed),
                 };
                 Ok(self.execute(args.cache_this, ok))
             }
@@ -216,7 +216,7 @@ impl Session {
     }
 
     /// What is refused whatever the slot remembers.
-    fn admit(&self, info: &RequestInfo, args: &sequence::Args) -> Result<(), Status> {
+    fn admit(&self, info: &RequestInfo<'_>, args: &sequence::Args) -> Result<(), Status> {
         if info.announced > self.fore.operations as usize {
             return Err(Status::TooManyOps);
         }
@@ -265,6 +265,11 @@ impl Session {
         let in_session = InSession {
             client: Arc::clone(&self.client),
             session: Arc::clone(&self),
+            request: Referral {
+                session: self.id,
+                slot: ok.slot,
+                sequence: ok.sequence,
+            },
             reply_limit: limit.bytes,
             limited_by_cache: limit.by_cache,
         };
@@ -291,49 +296,101 @@ impl Session {
         }
     }
 
-    /// Makes a connection one of the session's fore channel, of which there may be `most`. Beyond,
-    /// the oldest is forgotten, which costs its client a SEQUENCE before DESTROY_SESSION.
-    pub fn associate(&self, connection: u64, most: usize) {
-        let mut connections = self.connections.lock();
-        if connections.contains(&connection) {
-            return;
+    /// Makes a connection one of the session's fore channel, if it is not yet. Callbacks go only
+    /// where the client said so.
+    pub fn associate(self: &Arc<Self>, link: &Arc<Link>, most: usize) {
+        self.links.associate(self, link, most, &self.meter);
+    }
+
+    /// Makes a connection carry what its client wants, of what it may have.
+    pub fn bind(
+        self: &Arc<Self>,
+        link: &Arc<Link>,
+        wanted: Wanted,
+        most: usize,
+    ) -> Result<Direction, Status> {
+        let wanted = (wanted, self.back.usable);
+        let bound = self.links.bind(self, link, wanted, most, &self.meter)?;
+        if bound.is_back() {
+            self.back.wanted.store(true, Ordering::Relaxed);
+            self.back.failed.store(false, Ordering::Relaxed);
+            self.client.review_paths();
+            self.client.path_found.notify_waiters();
         }
-        while connections.len() >= most.max(1) {
-            connections.pop_front();
-            self.meter.unbound(Unbound::Limit, 1);
-        }
-        connections.push_back(connection);
-        self.meter.bound();
+        Ok(bound)
     }
 
     /// Takes a connection out of the session.
     pub(super) fn dissociate(&self, connection: u64) {
-        let mut connections = self.connections.lock();
-        if let Some(at) = connections.iter().position(|other| *other == connection) {
-            connections.remove(at);
-            self.meter.unbound(Unbound::Closed, 1);
+        if self.links.remove(connection, &self.meter) {
+            self.client.review_paths();
         }
     }
 
-    /// Takes all connections out of the session, which has ended.
-    pub(super) fn leave_all(&self) {
-        let left = std::mem::take(&mut *self.connections.lock()).len();
-        self.meter.unbound(Unbound::SessionEnded, left);
+    /// The session has ended, and no connection is part of it. Callbacks that are under way are
+    /// given up.
+    pub(super) fn end(&self) {
+        self.links.clear(&self.meter);
+        self.back.end();
     }
 
     /// Whether a connection is one of the session's.
     pub fn is_associated(&self, connection: u64) -> bool {
-        self.connections.lock().contains(&connection)
+        self.links.contains(connection)
     }
 
-    /// Where callbacks are to be sent.
-    pub fn backchannel(&self) -> Backchannel {
-        self.backchannel.lock().clone()
+    /// The connections over which callbacks may be sent, the latest first.
+    pub fn back_links(&self) -> Vec<Arc<Link>> {
+        self.links.back()
     }
 
-    /// Sends callbacks elsewhere from now on.
-    pub fn set_backchannel(&self, backchannel: Backchannel) {
-        *self.backchannel.lock() = backchannel;
+    /// Whether callbacks can be sent, as far as is known.
+    pub fn has_path(&self) -> bool {
+        !self.back.failed.load(Ordering::Relaxed)
+            && !self.back.faulty.load(Ordering::Relaxed)
+            && !self.links.back().is_empty()
+    }
+
+    /// Callbacks do not get through, until the client binds a connection again.
+    pub fn path_failed(&self) {
+        self.back.failed.store(true, Ordering::Relaxed);
+        self.client.review_paths();
+    }
+
+    /// A callback got through.
+    pub fn path_works(&self) {
+        if self.back.failed.swap(false, Ordering::Relaxed) {
+            self.client.review_paths();
+        }
+    }
+
+    /// Client and server disagree on a slot of the back channel: the client has to make another
+    /// session (RFC 8881 §18.46.3, SEQ4_STATUS_BACKCHANNEL_FAULT).
+    pub fn path_is_faulty(&self) {
+        self.back.faulty.store(true, Ordering::Relaxed);
+        self.client.review_paths();
+    }
+
+    /// Whether the session's requests tell the client that it has no callbacks; also sets what they
+    /// tell. A client that never asked for callbacks misses none.
+    pub(super) fn review_path(&self) -> Path {
+        let wanted = self.back.wanted.load(Ordering::Relaxed);
+        let works = self.has_path();
+        let mut news = 0;
+        if wanted && !works {
+            news |= News::CB_PATH_DOWN_SESSION.0;
+        }
+        if self.back.faulty.load(Ordering::Relaxed) {
+            news |= News::BACKCHANNEL_FAULT.0;
+        }
+        self.news.store(news, Ordering::Relaxed);
+        Path { wanted, works }
+    }
+
+    /// Whether this is the last request that came in its slot: if not, the client has seen its
+    /// reply.
+    pub fn is_last(&self, request: &Referral) -> bool {
+        self.slots.is_last(request.slot, request.sequence)
     }
 
     /// Whether any request is being executed.
@@ -362,7 +419,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.forgot(self.slots.kept());
         // Those that joined while it ended.
-        self.leave_all();
+        self.links.clear(&self.meter);
     }
 }
 
@@ -376,7 +433,7 @@ impl fmt::Debug for Session {
     }
 }
 
-impl RequestInfo {
+impl RequestInfo<'_> {
     /// A retry by another user is a false one (RFC 8881 §2.10.6.1.3.1).
     fn request(&self, sequence: u32) -> Request {
         let user = match self.principal {

@@ -110,6 +110,14 @@ impl Slot {
         }
     }
 
+    /// The last request.
+    pub(super) fn last(&self) -> Option<Request> {
+        match self {
+            Self::Fresh => None,
+            Self::Busy(last) | Self::Done(last, _) | Self::Retired(last, _) => Some(*last),
+        }
+    }
+
     fn kept(&self) -> Option<&Kept> {
         match self {
             Self::Fresh | Self::Busy(_) => None,

@@ -172,6 +172,14 @@ impl SlotTable {
         Ok((turn, found))
     }
 
+    /// Whether this is the number of the last request of a slot.
+    pub(super) fn is_last(&self, slot: u32, sequence: u32) -> bool {
+        let last = |place: &Mutex<Place>| place.lock().slot.last();
+        self.place(slot)
+            .and_then(last)
+            .is_some_and(|last| last.sequence == sequence)
+    }
+
     /// Ends the execution of the request that has taken `slot`.
     pub(super) fn finish(&self, slot: u32, kept: Kept) {
         if let Kept::Whole(_, reply) = &kept {

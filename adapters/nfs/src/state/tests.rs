@@ -6,8 +6,9 @@ use bytes::Bytes;
 use dittofs_sdk::vfs::{Attr, Buffer, Handle, Op, ReadOk, Stability, VfsError, Written};
 use uuid::Uuid;
 
+use super::back::Backchannel;
 use super::files::{Bound, Caller, OpenRequest, Owner, Rival, Role, Share};
-use super::session::{Backchannel, Fore};
+use super::session::Fore;
 use super::v40::{Callback, Introduced, Introduction};
 use super::v41::{Creation, Exchange};
 use super::*;
@@ -76,15 +77,7 @@ impl World {
 
     fn create(&self, client: ClientId, sequence: u32, id: u8) -> Result<SessionId, Status> {
         let id = SessionId([id; 16]);
-        let attrs = ChannelAttrs {
-            header_pad: 0,
-            request: 0,
-            response: 0,
-            cached: 0,
-            operations: 0,
-            requests: 0,
-            rdma_ird: None,
-        };
+        let attrs = ChannelAttrs::default();
         let ok = CreatedOk {
             session: id,
             sequence,
@@ -96,7 +89,7 @@ impl World {
             client,
             sequence,
             principal: ME,
-            connection: 1,
+            link: &Link::new(1),
             id,
             session: Ok((FORE, Backchannel::default(), ok)),
         };
@@ -110,13 +103,14 @@ impl World {
     }
 
     fn begin(&self, session: SessionId, sequence: u32) -> Result<Begun, Status> {
+        let link = Link::new(1);
         let info = RequestInfo {
             size: 100,
             announced: 2,
             reply: 80,
             digest: 5,
             principal: ME,
-            connection: 1,
+            link: &link,
         };
         let args = Args {
             session,

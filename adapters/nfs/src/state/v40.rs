@@ -10,6 +10,7 @@ use dittofs_sdk::vfs::File;
 
 use super::client::{Client, Principal};
 use super::{Limits, State, registry};
+use crate::callback::Endpoint;
 use crate::status::Status;
 use crate::types::{ClientId, Minor, Verifier};
 
@@ -24,6 +25,8 @@ pub struct Callback {
     pub address: Bytes,
     /// The mark that every callback carries.
     pub ident: u32,
+    /// Where the address leads, if it leads anywhere.
+    pub endpoint: Option<Endpoint>,
 }
 
 /// What SETCLIENTID says of the client.
@@ -55,7 +58,6 @@ type Owner = registry::Owner<Confirmed, Pending>;
 
 pub(super) struct Confirmed {
     client: Arc<Client>,
-    callback: Callback,
     confirm: Verifier,
 }
 
@@ -88,7 +90,7 @@ impl State {
             if client.principal != introduction.principal {
                 let alive = client.silence(now) <= limits.lease;
                 if alive && self.files.has_state(client.id) {
-                    return Ok(Introduced::InUse(confirmed.callback.clone()));
+                    return Ok(Introduced::InUse(client.dial.target()));
                 }
                 files = self.forget_v40(&mut registry, &client);
             } else if client.verifier == introduction.verifier {
@@ -143,7 +145,8 @@ impl State {
             .filter(|confirmed| confirmed.client.id == id)
         {
             // A callback update: no state goes.
-            confirmed.callback = std::mem::take(&mut pending.callback);
+            let callback = std::mem::take(&mut pending.callback);
+            confirmed.client.dial.retarget(callback);
             confirmed.confirm = confirm;
             owner.pending = None;
             registry.pending.remove(&id);
@@ -160,23 +163,13 @@ impl State {
             principal,
             self.clients.lease(now),
         ));
+        client.dial.retarget(std::mem::take(&mut pending.callback));
         self.files.admit_client(id, client.notices());
         self.clients.insert(&client);
-        let replaced = owner.confirmed.replace(Confirmed {
-            client,
-            callback: std::mem::take(&mut pending.callback),
-            confirm,
-        });
+        let replaced = owner.confirmed.replace(Confirmed { client, confirm });
         owner.pending = None;
         registry.pending.remove(&id);
         Ok(replaced.map_or_else(Vec::new, |replaced| self.bury(&replaced.client)))
-    }
-
-    /// Where callbacks of a 4.0 client are to be sent.
-    pub fn callback(&self, client: &Client) -> Option<Callback> {
-        let registry = self.clients.v40.lock();
-        let confirmed = registry.owners.get(&client.owner)?.confirmed.as_ref()?;
-        (confirmed.client.id == client.id).then(|| confirmed.callback.clone())
     }
 
     /// Takes a client out of the records, with all of its state.

@@ -9,8 +9,10 @@ use bytes::Bytes;
 use dittofs_sdk::vfs::File;
 
 use super::client::{Client, Principal};
-use super::session::{Backchannel, Fore, Session};
-use super::{End, Limits, State, registry};
+use super::link::Link;
+use super::session::{Fore, Session};
+use super::{Backchannel, End, Limits, State, registry};
+use crate::ops::bind_conn_to_session::Wanted;
 use crate::ops::create_session;
 use crate::status::Status;
 use crate::types::{ClientId, Minor, SessionId, Verifier};
@@ -41,15 +43,15 @@ pub struct Exchanged {
 }
 
 /// What CREATE_SESSION asks for, after its arguments were understood.
-pub struct Creation {
+pub struct Creation<'a> {
     /// The client.
     pub client: ClientId,
     /// Number of this CREATE_SESSION among the client's.
     pub sequence: u32,
     /// Who calls.
     pub principal: Principal,
-    /// Number of the connection.
-    pub connection: u64,
+    /// The connection.
+    pub link: &'a Arc<Link>,
     /// Name of the new session, unpredictable.
     pub id: SessionId,
     /// The session's properties, or why they are refused.
@@ -189,7 +191,7 @@ impl State {
     }
 
     /// CREATE_SESSION, in the RFC's four phases.
-    pub fn create_session(&self, creation: Creation, now: Instant, limits: &Limits) -> Created {
+    pub fn create_session(&self, creation: Creation<'_>, now: Instant, limits: &Limits) -> Created {
         let mut files = Vec::new();
         let result = self.try_create_session(creation, now, limits, &mut files);
         Created { result, files }
@@ -197,7 +199,7 @@ impl State {
 
     fn try_create_session(
         &self,
-        creation: Creation,
+        creation: Creation<'_>,
         now: Instant,
         limits: &Limits,
         files: &mut Vec<Arc<dyn File>>,
@@ -237,7 +239,7 @@ impl State {
         &self,
         owner: &mut Owner,
         name: Bytes,
-        creation: Creation,
+        creation: Creation<'_>,
         now: Instant,
         limits: &Limits,
     ) -> Result<(create_session::Ok, Option<Arc<Client>>), Status> {
@@ -279,17 +281,22 @@ impl State {
                 (client, replaced.map(|replaced| replaced.client))
             }
         };
-        client.sessions.lock().push(creation.id);
-        let session = Session::new(
+        let session = Arc::new(Session::new(
             creation.id,
-            client,
+            Arc::clone(&client),
             fore,
             share,
-            backchannel,
+            (backchannel, &result.back),
             now,
             Arc::clone(&self.meter),
-        );
-        session.associate(creation.connection, limits.connections_per_session);
+        ));
+        client.sessions.lock().push(Arc::downgrade(&session));
+        let wanted = if result.flags & create_session::CONN_BACK_CHAN == 0 {
+            Wanted::Fore
+        } else {
+            Wanted::BackOrBoth
+        };
+        session.bind(creation.link, wanted, limits.connections_per_session)?;
         self.session_began(session, limits);
         Ok((result, replaced))
     }
@@ -306,7 +313,12 @@ impl State {
             return Err(Status::ConnNotBoundToSession);
         }
         self.session_ended(id, End::Destroyed, now);
-        session.client.sessions.lock().retain(|other| *other != id);
+        let client = &session.client;
+        client
+            .sessions
+            .lock()
+            .retain(|other| other.upgrade().is_some_and(|other| other.id != id));
+        client.review_paths();
         Ok(())
     }
 
