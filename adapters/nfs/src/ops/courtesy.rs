@@ -244,6 +244,8 @@ mod tests {
         let b = h.client41("b").await;
         opened(&b, (3, 0)).await;
         assert_eq!(a.compound().status().await, Status::Badsession);
+        // Silence is told apart by the millisecond.
+        silence().await;
         h.client41("c").await;
         silence().await;
         h.client40("d").await;
