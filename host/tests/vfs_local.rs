@@ -60,6 +60,84 @@ mod ordinary_user_on_tmpfs {
     ));
 }
 
+/// What `setfacl` set is what we tell, and what we set is what `getfacl` tells.
+#[test]
+fn lists_are_those_of_the_machine() {
+    use dittofs_sdk::vfs::{Acl, AclWho, Name, PosixAcl, PosixAcls};
+    use dittofs_testkit::vfs::wait;
+
+    for dir in [on_disk(), in_memory()] {
+        let fs = local::open(dir.path(), &Options::default()).unwrap();
+        let sub = dir.path().join("sub");
+        std::fs::create_dir(&sub).unwrap();
+        let run = |program: &str, args: &[&str]| {
+            let command = std::process::Command::new(program)
+                .args(args)
+                .arg(&sub)
+                .output();
+            let output = command.expect("setfacl and getfacl come with Debian's acl");
+            assert!(output.status.success(), "{output:?}");
+            String::from_utf8(output.stdout).unwrap()
+        };
+        run("chmod", &["750"]);
+        run(
+            "setfacl",
+            &["-m", "u:1000:rw,g:2000:x,m:rx,d:u:3000:rwx,d:o:-"],
+        );
+        let name = Name::new(b"sub").unwrap();
+        let root = dittofs_sdk::vfs::Cred::root();
+        let object = wait(fs.lookup(&root, &fs.root(), name)).unwrap().handle;
+        let list = |entries: &[(AclWho, u32)]| PosixAcl::new(entries.iter().copied()).unwrap();
+        let expected = PosixAcls {
+            access: list(&[
+                (AclWho::Owner, 7),
+                (AclWho::User(1000), 6),
+                (AclWho::Group, 5),
+                (AclWho::NamedGroup(2000), 1),
+                (AclWho::Mask, 5),
+                (AclWho::Other, 0),
+            ]),
+            default: Some(list(&[
+                (AclWho::Owner, 7),
+                (AclWho::User(3000), 7),
+                (AclWho::Group, 5),
+                (AclWho::Mask, 7),
+                (AclWho::Other, 0),
+            ])),
+        };
+        assert_eq!(wait(fs.acl(&object)), Ok(Acl::Posix(expected)));
+        let set = PosixAcls {
+            access: list(&[
+                (AclWho::Owner, 6),
+                (AclWho::User(7), 5),
+                (AclWho::Group, 0),
+                (AclWho::Mask, 4),
+                (AclWho::Other, 1),
+            ]),
+            default: None,
+        };
+        wait(fs.set_acl(&root, &object, &Acl::Posix(set))).unwrap();
+        let told = run(
+            "getfacl",
+            &[
+                "--numeric",
+                "--omit-header",
+                "--no-effective",
+                "--absolute-names",
+            ],
+        );
+        let told: Vec<_> = told.split_whitespace().collect();
+        let expected = [
+            "user::rw-",
+            "user:7:r-x",
+            "group::---",
+            "mask::r--",
+            "other::--x",
+        ];
+        assert_eq!(told, expected);
+    }
+}
+
 /// As root this runs itself again as an ordinary user, who then serves, restarts and finds again.
 #[test]
 fn a_real_ordinary_user_serves_a_directory() {
@@ -92,7 +170,10 @@ fn a_real_ordinary_user_serves_a_directory() {
 }
 
 fn serve_restart_and_find_again() {
-    use dittofs_sdk::vfs::{Capabilities, CreateHow, Cred, Name, OpenAccess, SetAttr, VfsError};
+    use dittofs_sdk::vfs::{
+        Acl, AclWho, Capabilities, CreateHow, Cred, Name, OpenAccess, PosixAcl, PosixAcls, SetAttr,
+        VfsError,
+    };
     use dittofs_testkit::vfs::wait;
 
     let dir = tempfile::tempdir().unwrap();
@@ -118,6 +199,26 @@ fn serve_restart_and_find_again() {
     let refused = wait(fs.open(&other, &made.node.handle, access)).map(drop);
     assert_eq!(refused, Err(VfsError::AccessDenied));
     another_program_is_noticed(&fs, &made.node.handle, &dir.path().join("file"));
+    if fs.info().capabilities.contains(Capabilities::POSIX_ACL) {
+        let entries = [
+            (AclWho::Owner, 6),
+            (AclWho::User(other.uid), 4),
+            (AclWho::Group, 0),
+            (AclWho::Mask, 6),
+            (AclWho::Other, 0),
+        ];
+        let acls = PosixAcls {
+            access: PosixAcl::new(entries).unwrap(),
+            default: None,
+        };
+        let acl = Acl::Posix(acls);
+        let refused = wait(fs.set_acl(&other, &made.node.handle, &acl)).map(drop);
+        assert_eq!(refused, Err(VfsError::NotPermitted));
+        wait(fs.set_acl(&me, &made.node.handle, &acl)).unwrap();
+        wait(fs.open(&other, &made.node.handle, OpenAccess::Read)).unwrap();
+        let refused = wait(fs.open(&other, &made.node.handle, access)).map(drop);
+        assert_eq!(refused, Err(VfsError::AccessDenied));
+    }
     wait(fs.remove(&me, &fs.root(), file)).unwrap();
 }
 

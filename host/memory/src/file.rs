@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dittofs_sdk::vfs::{
-    Attr, Buffer, Cred, File, Handle, Kind, Op, OpenAccess, ReadOk, SetAttr, Stability, VfsError,
-    VfsResult, Written, posix,
+    Acl, Attr, Buffer, Cred, File, Handle, Kind, Op, OpenAccess, ReadOk, SetAttr, Stability,
+    VfsError, VfsResult, Written, posix,
 };
 
 use crate::core::Core;
-use crate::inode::{Inode, State, now, resolve};
+use crate::inode::{Acls, Inode, State, now, resolve};
 
 impl Core {
     pub(crate) fn set_attr(
@@ -23,13 +23,40 @@ impl Core {
         if changes.size.is_some() {
             state.data()?;
         }
-        posix::check_set_attr(&state.attr(inode.ino), cred, changes)?;
+        if changes.umask.is_some() {
+            return Err(VfsError::Invalid);
+        }
+        posix::check_set_attr(&state.rights(inode.ino), cred, changes)?;
         if let Some(size) = changes.size {
             resize(&mut state, size, cred.uid == 0)?;
         }
         if !changes.is_empty() {
             apply(&mut state, cred, changes);
         }
+        Ok(state.attr(inode.ino))
+    }
+
+    pub(crate) fn acl(&self, object: &Handle) -> VfsResult<Acl> {
+        let inode = self.find(object)?;
+        let state = inode.state.read();
+        if state.kind() == Kind::Symlink {
+            return Err(VfsError::NotSupported);
+        }
+        Ok(Acl::Posix(state.posix_acls()))
+    }
+
+    pub(crate) fn set_acl(&self, cred: &Cred, object: &Handle, acl: &Acl) -> VfsResult<Attr> {
+        let inode = self.find(object)?;
+        let mut state = inode.state.write();
+        let acls = posix::check_acl(state.kind(), acl)?;
+        if !posix::is_owner(&state.attr(inode.ino), cred) {
+            return Err(VfsError::NotPermitted);
+        }
+        let (access, default) = (acls.access.clone(), acls.default.clone());
+        let special = state.mode & !0o777;
+        state.acls = Acls::new(Some(Arc::new(access)), default.map(Arc::new), &self.bytes)?;
+        state.mode = posix::grantable_mode(special | acls.access.mode(), state.gid, cred);
+        state.changed();
         Ok(state.attr(inode.ino))
     }
 }
@@ -44,7 +71,7 @@ fn apply(state: &mut State, cred: &Cred, changes: &SetAttr) {
         }
     }
     if let Some(mode) = changes.mode.filter(|_| state.kind() != Kind::Symlink) {
-        state.mode = posix::grantable_mode(mode, state.gid, cred);
+        state.set_mode(posix::grantable_mode(mode, state.gid, cred));
     }
     if changes.atime.or(changes.mtime).is_some() {
         state.verifier = None;

@@ -1,15 +1,21 @@
 //! One object: its attributes and its content.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use dittofs_sdk::vfs::{Attr, Kind, SetTime, Time, VfsError, VfsResult, posix};
+use dittofs_sdk::vfs::{
+    Attr, Kind, PosixAcl, PosixAcls, SetTime, Time, VfsError, VfsResult, posix,
+};
 use parking_lot::RwLock;
 
 use crate::data::Data;
 use crate::dir::Dir;
-use crate::quota::Charge;
+use crate::quota::{Charge, Quota};
 use crate::xattr::Xattrs;
+
+/// What an entry of an access control list costs.
+const ACL_ENTRY_COST: u64 = 8;
 
 /// An object. Whoever holds the tree lock may lock several inodes; others lock one at a time.
 #[derive(Debug)]
@@ -22,6 +28,11 @@ pub(crate) struct Inode {
 impl Inode {
     pub(crate) fn attr(&self) -> Attr {
         self.state.read().attr(self.ino)
+    }
+
+    /// What permissions are judged by.
+    pub(crate) fn rights(&self) -> posix::Rights {
+        self.state.read().rights(self.ino)
     }
 }
 
@@ -42,7 +53,42 @@ pub(crate) struct State {
     /// What an exclusive create was told, until the times are set.
     pub(crate) verifier: Option<[u8; 8]>,
     pub(crate) xattrs: Xattrs,
+    pub(crate) acls: Acls,
     pub(crate) body: Body,
+}
+
+/// Lists that say more than the mode; what they share with it, [`State::mode`] shows too.
+#[derive(Debug, Default)]
+pub(crate) struct Acls {
+    access: Option<Arc<PosixAcl>>,
+    default: Option<Arc<PosixAcl>>,
+    _charge: Option<Charge>,
+}
+
+impl Acls {
+    /// Keeps these lists, as far as they say more than a mode.
+    pub(crate) fn new(
+        access: Option<Arc<PosixAcl>>,
+        default: Option<Arc<PosixAcl>>,
+        quota: &Arc<Quota>,
+    ) -> VfsResult<Self> {
+        let access = access.filter(|acl| !acl.is_mode());
+        let entries = access.iter().chain(&default);
+        let cost = entries.map(|acl| acl.entries().count() as u64).sum::<u64>() * ACL_ENTRY_COST;
+        let charge = match cost {
+            0 => None,
+            cost => Some(Charge::take(quota, cost)?),
+        };
+        Ok(Self {
+            access,
+            default,
+            _charge: charge,
+        })
+    }
+
+    pub(crate) fn for_entries(&self) -> Option<&Arc<PosixAcl>> {
+        self.default.as_ref()
+    }
 }
 
 /// The content, by kind of object.
@@ -74,6 +120,7 @@ impl State {
             change: 1,
             verifier: None,
             xattrs: Xattrs::default(),
+            acls: Acls::default(),
             body,
         }
     }
@@ -104,6 +151,34 @@ impl State {
             mtime: self.mtime,
             ctime: self.ctime,
             btime: Some(self.btime),
+        }
+    }
+
+    pub(crate) fn rights(&self, ino: u64) -> posix::Rights {
+        posix::Rights {
+            attr: self.attr(ino),
+            acl: self.acls.access.clone(),
+        }
+    }
+
+    /// The lists, also where the mode says it all.
+    pub(crate) fn posix_acls(&self) -> PosixAcls {
+        let list = |acl: &Arc<PosixAcl>| PosixAcl::clone(acl);
+        PosixAcls {
+            access: self
+                .acls
+                .access
+                .as_ref()
+                .map_or_else(|| PosixAcl::of_mode(self.mode), list),
+            default: self.acls.default.as_ref().map(list),
+        }
+    }
+
+    /// Sets the mode, and what the list shares with it.
+    pub(crate) fn set_mode(&mut self, mode: u32) {
+        self.mode = mode;
+        if let Some(acl) = &mut self.acls.access {
+            *acl = Arc::new(PosixAcl::clone(acl).with_mode(mode));
         }
     }
 

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dittofs_sdk::vfs::{
-    Access, Attr, Capabilities, CreateHow, Created, Cred, DirChange, File, FileSystem, FsInfo,
+    Access, Acl, Attr, Capabilities, CreateHow, Created, Cred, DirChange, File, FileSystem, FsInfo,
     FsStat, Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess, ReadDirLimit, SetAttr,
     SetXattr, Time, Touch, VfsError, VfsResult, Watch, Watcher, XattrListing, XattrName, posix,
 };
@@ -25,6 +25,7 @@ use dittofs_sdk::vfs::{
 use crate::core::{Core, ROOT};
 use crate::file::MemoryFile;
 use crate::inode::Body;
+use crate::namespace::First;
 
 /// Limits of a [`MemoryFs`], and who owns its root directory.
 #[derive(Debug, Clone)]
@@ -71,9 +72,9 @@ impl MemoryFs {
 
     fn try_open(&self, cred: &Cred, file: &Handle, access: OpenAccess) -> VfsResult<Arc<dyn File>> {
         let inode = self.core.find(file)?;
-        let attr = inode.attr();
-        posix::require_file(attr.kind)?;
-        posix::check_open(&attr, cred, access)?;
+        let rights = inode.rights();
+        posix::require_file(rights.attr.kind)?;
+        posix::check_open(&rights, cred, access)?;
         MemoryFile::open(&self.core, inode, access, cred)
     }
 
@@ -83,10 +84,10 @@ impl MemoryFs {
         dir: &Handle,
         name: Name<'_>,
         how: CreateHow,
-        attr: &SetAttr,
+        first: &First<'_>,
         access: OpenAccess,
     ) -> VfsResult<Created> {
-        let found = self.core.create(cred, dir, name, how, attr, access)?;
+        let found = self.core.create(cred, dir, name, how, first, access)?;
         let node = self.core.node(&found.inode)?;
         let file = MemoryFile::open(&self.core, found.inode, access, cred)?;
         Ok(Created {
@@ -106,7 +107,9 @@ impl FileSystem for MemoryFs {
                 | Capabilities::SPECIAL_FILES
                 | Capabilities::IDENTITY
                 | Capabilities::XATTR
-                | Capabilities::WATCH,
+                | Capabilities::WATCH
+                | Capabilities::POSIX_ACL
+                | Capabilities::CHANGE_COUNTS,
             max_name: Name::MAX as u32,
             max_links: namespace::MAX_LINKS,
             max_file_size: data::MAX_SIZE,
@@ -139,7 +142,7 @@ impl FileSystem for MemoryFs {
     fn access(&self, cred: &Cred, object: &Handle, wanted: Access) -> Op<Access> {
         self.core
             .find(object)
-            .map(|inode| posix::access(&inode.attr(), cred, wanted))
+            .map(|inode| posix::access(&inode.rights(), cred, wanted))
             .into()
     }
 
@@ -165,7 +168,9 @@ impl FileSystem for MemoryFs {
         what: &NewNode,
         attr: &SetAttr,
     ) -> Op<Made> {
-        self.core.make(cred, dir, name, what, attr).into()
+        self.core
+            .make(cred, dir, name, what, &First::plain(attr))
+            .into()
     }
 
     fn open(&self, cred: &Cred, file: &Handle, access: OpenAccess) -> Op<Arc<dyn File>> {
@@ -181,7 +186,8 @@ impl FileSystem for MemoryFs {
         attr: &SetAttr,
         access: OpenAccess,
     ) -> Op<Created> {
-        self.try_create(cred, dir, name, how, attr, access).into()
+        self.try_create(cred, dir, name, how, &First::plain(attr), access)
+            .into()
     }
 
     fn remove(&self, cred: &Cred, dir: &Handle, name: Name<'_>) -> Op<DirChange> {
@@ -236,6 +242,44 @@ impl FileSystem for MemoryFs {
         found
             .and_then(posix::require_file)
             .map(|()| Box::new(Alone) as Box<dyn Watch>)
+            .into()
+    }
+
+    fn acl(&self, object: &Handle) -> Op<Acl> {
+        self.core.acl(object).into()
+    }
+
+    fn set_acl(&self, cred: &Cred, object: &Handle, acl: &Acl) -> Op<Attr> {
+        self.core.set_acl(cred, object, acl).into()
+    }
+
+    fn make_with_acl(
+        &self,
+        cred: &Cred,
+        dir: &Handle,
+        name: Name<'_>,
+        what: &NewNode,
+        attr: &SetAttr,
+        acl: &Acl,
+    ) -> Op<Made> {
+        let acl = Some(acl);
+        self.core
+            .make(cred, dir, name, what, &First { attr, acl })
+            .into()
+    }
+
+    fn create_with_acl(
+        &self,
+        cred: &Cred,
+        dir: &Handle,
+        name: Name<'_>,
+        how: CreateHow,
+        attr: &SetAttr,
+        acl: &Acl,
+        access: OpenAccess,
+    ) -> Op<Created> {
+        let acl = Some(acl);
+        self.try_create(cred, dir, name, how, &First { attr, acl }, access)
             .into()
     }
 }

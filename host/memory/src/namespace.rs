@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dittofs_sdk::vfs::{
-    Attr, CreateHow, Cred, DirChange, DirEntry, Handle, Kind, Listing, Made, Name, NewNode, Node,
-    OpenAccess, ReadDirLimit, SetAttr, VfsError, VfsResult, posix,
+    Acl, Attr, CreateHow, Cred, DirChange, DirEntry, Handle, Kind, Listing, Made, Name, NewNode,
+    Node, OpenAccess, PosixAcl, ReadDirLimit, SetAttr, VfsError, VfsResult, posix,
 };
 
 use crate::core::{Core, ROOT};
 use crate::data::Data;
 use crate::dir::Dir;
-use crate::inode::{Body, Inode, State, resolve};
-use crate::quota::Charge;
+use crate::inode::{Acls, Body, Inode, State, resolve};
+use crate::quota::{Charge, Quota};
 
 /// Most names of one object.
 pub(crate) const MAX_LINKS: u32 = 65_000;
@@ -28,6 +28,19 @@ pub(crate) struct Found {
     pub(crate) created: bool,
 }
 
+/// What a new object is to have.
+pub(crate) struct First<'a> {
+    pub(crate) attr: &'a SetAttr,
+    /// Instead of one from the directory.
+    pub(crate) acl: Option<&'a Acl>,
+}
+
+impl<'a> First<'a> {
+    pub(crate) fn plain(attr: &'a SetAttr) -> Self {
+        Self { attr, acl: None }
+    }
+}
+
 impl Core {
     pub(crate) fn lookup(&self, cred: &Cred, dir: &Handle, name: Name<'_>) -> VfsResult<Node> {
         let child = self
@@ -41,7 +54,7 @@ impl Core {
         let parent = {
             let state = dir.state.read();
             let parent = state.dir()?.parent;
-            posix::check(&state.attr(dir.ino), cred, posix::EXEC)?;
+            posix::check(&state.rights(dir.ino), cred, posix::EXEC)?;
             parent
         };
         if dir.ino == ROOT {
@@ -64,11 +77,11 @@ impl Core {
         let (found, eof) = {
             let state = dir.state.read();
             let entries = state.dir()?;
-            posix::check(&state.attr(dir.ino), cred, posix::READ)?;
+            posix::check(&state.rights(dir.ino), cred, posix::READ)?;
             entries.list(after, limit.entries.min(MAX_LISTING) as usize)?
         };
         // Names are for all who may read; what they stand for is for those who may search.
-        let attrs = limit.attrs && posix::permits(&dir.attr(), cred, posix::EXEC);
+        let attrs = limit.attrs && posix::permits(&dir.rights(), cred, posix::EXEC);
         let entry = |(cookie, entry): (u64, crate::dir::Entry)| DirEntry {
             name: entry.name,
             cookie,
@@ -90,7 +103,7 @@ impl Core {
         dir: &Handle,
         name: Name<'_>,
         what: &NewNode,
-        attr: &SetAttr,
+        first: &First<'_>,
     ) -> VfsResult<Made> {
         let _tree = self.tree.lock();
         let dir = self.find(dir)?;
@@ -109,7 +122,7 @@ impl Core {
         if device && cred.uid != 0 {
             return Err(VfsError::NotPermitted);
         }
-        let (inode, dir) = self.add_entry(cred, &dir, name, body, attr)?;
+        let (inode, dir) = self.add_entry(cred, &dir, name, body, first)?;
         Ok(Made {
             node: self.node(&inode)?,
             dir,
@@ -122,15 +135,15 @@ impl Core {
         dir: &Handle,
         name: Name<'_>,
         how: CreateHow,
-        attr: &SetAttr,
+        first: &First<'_>,
         access: OpenAccess,
     ) -> VfsResult<Found> {
-        posix::check_create(how, attr)?;
+        posix::check_create(how, first.attr)?;
         let _tree = self.tree.lock();
         let dir = self.find(dir)?;
         let Some(inode) = self.search(cred, &dir, name)? else {
             let body = Body::File(Data::new(&self.bytes)?);
-            let (inode, dir) = self.add_entry(cred, &dir, name, body, attr)?;
+            let (inode, dir) = self.add_entry(cred, &dir, name, body, first)?;
             if let CreateHow::Exclusive(verifier) = how {
                 inode.state.write().verifier = Some(verifier);
             }
@@ -145,7 +158,7 @@ impl Core {
             match how {
                 CreateHow::Unchecked => {
                     state.data()?;
-                    posix::check_open(&state.attr(inode.ino), cred, access)?;
+                    posix::check_open(&state.rights(inode.ino), cred, access)?;
                     false
                 }
                 CreateHow::Exclusive(verifier) if state.verifier == Some(verifier) => true,
@@ -169,7 +182,7 @@ impl Core {
         let _tree = self.tree.lock();
         let dir = self.find(dir)?;
         let victim = self.search(cred, &dir, name)?.ok_or(VfsError::NotFound)?;
-        posix::check_delete(&dir.attr(), &victim.attr(), cred)?;
+        posix::check_delete(&dir.rights(), &victim.attr(), cred)?;
         refuse_full_dir(&victim)?;
         let change = alter(&dir, |entries| {
             entries.remove(name.as_bytes());
@@ -191,7 +204,7 @@ impl Core {
         if self.search(cred, &dir, name)?.is_some() {
             return Err(VfsError::Exists);
         }
-        posix::check(&dir.attr(), cred, posix::WRITE | posix::EXEC)?;
+        posix::check(&dir.rights(), cred, posix::WRITE | posix::EXEC)?;
         let attr = object.attr();
         match attr {
             Attr {
@@ -259,7 +272,7 @@ impl Core {
         let ino = {
             let state = dir.state.read();
             let entries = state.dir()?;
-            posix::check(&state.attr(dir.ino), cred, posix::EXEC)?;
+            posix::check(&state.rights(dir.ino), cred, posix::EXEC)?;
             entries.find(name.as_bytes())
         };
         Ok(ino.and_then(|ino| self.inode(ino)))
@@ -284,14 +297,17 @@ impl Core {
         dir: &Inode,
         name: Name<'_>,
         body: Body,
-        attr: &SetAttr,
+        first: &First<'_>,
     ) -> VfsResult<(Arc<Inode>, DirChange)> {
+        posix::check(&dir.rights(), cred, posix::WRITE | posix::EXEC)?;
         let parent = dir.attr();
-        posix::check(&parent, cred, posix::WRITE | posix::EXEC)?;
         if parent.nlink >= MAX_LINKS && matches!(body, Body::Dir(_)) {
             return Err(VfsError::TooManyLinks);
         }
-        let inode = self.add(initial(cred, &parent, body, attr)?)?;
+        let mut state = initial(cred, &parent, body, first.attr)?;
+        let default = dir.state.read().acls.for_entries().cloned();
+        protect(&mut state, default, first, &self.bytes)?;
+        let inode = self.add(state)?;
         let is_dir = inode.attr().kind == Kind::Dir;
         let added = alter(dir, |entries| entries.insert(name.as_bytes(), inode.ino));
         match added {
@@ -376,6 +392,35 @@ fn initial(cred: &Cred, dir: &Attr, body: Body, attr: &SetAttr) -> VfsResult<Sta
     Ok(state)
 }
 
+/// Gives a new object its list: the one asked for, or what its directory has for it.
+fn protect(
+    state: &mut State,
+    default: Option<Arc<PosixAcl>>,
+    first: &First<'_>,
+    quota: &Arc<Quota>,
+) -> VfsResult<()> {
+    let kind = state.kind();
+    let umask = first.attr.umask.unwrap_or(0) & 0o777;
+    let (access, default) = match (first.acl, default) {
+        (Some(acl), _) => {
+            let acls = posix::check_acl(kind, acl)?;
+            (acls.access.clone(), acls.default.clone().map(Arc::new))
+        }
+        (None, _) if kind == Kind::Symlink => return Ok(()),
+        (None, Some(default)) => (
+            default.inherited(state.mode),
+            Some(default).filter(|_| kind == Kind::Dir),
+        ),
+        (None, None) => {
+            state.mode &= !umask;
+            return Ok(());
+        }
+    };
+    state.mode = state.mode & !0o777 | access.mode();
+    state.acls = Acls::new(Some(Arc::new(access)), default, quota)?;
+    Ok(())
+}
+
 /// Changes the entries of a directory and notes that.
 fn alter(dir: &Inode, change: impl FnOnce(&mut Dir) -> VfsResult<()>) -> VfsResult<DirChange> {
     let mut state = dir.state.write();
@@ -413,16 +458,16 @@ fn check_rename(
     target: Option<&Inode>,
 ) -> VfsResult<()> {
     let attr = source.attr();
-    let into = to_dir.attr();
+    let into = to_dir.rights();
     let is_dir = attr.kind == Kind::Dir;
-    posix::check_delete(&from_dir.attr(), &attr, cred)?;
+    posix::check_delete(&from_dir.rights(), &attr, cred)?;
     let moves_dir = is_dir && from_dir.ino != to_dir.ino;
     let Some(target) = target else {
         posix::check(&into, cred, posix::WRITE | posix::EXEC)?;
-        if moves_dir && into.nlink >= MAX_LINKS {
+        if moves_dir && into.attr.nlink >= MAX_LINKS {
             return Err(VfsError::TooManyLinks);
         }
-        return check_reparent(moves_dir, &attr, cred);
+        return check_reparent(moves_dir, source, cred);
     };
     let over = target.attr();
     posix::check_delete(&into, &over, cred)?;
@@ -435,13 +480,13 @@ fn check_rename(
         return Ok(());
     }
     refuse_full_dir(target)?;
-    check_reparent(moves_dir, &attr, cred)
+    check_reparent(moves_dir, source, cred)
 }
 
 /// A directory that gets another parent is itself written: its `..` changes.
-fn check_reparent(moves_dir: bool, source: &Attr, cred: &Cred) -> VfsResult<()> {
+fn check_reparent(moves_dir: bool, source: &Inode, cred: &Cred) -> VfsResult<()> {
     if moves_dir {
-        posix::check(source, cred, posix::WRITE)
+        posix::check(&source.rights(), cred, posix::WRITE)
     } else {
         Ok(())
     }

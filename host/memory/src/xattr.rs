@@ -83,7 +83,7 @@ impl Core {
     ) -> VfsResult<Bytes> {
         let inode = self.find(object)?;
         let state = inode.state.read();
-        posix::check_xattr(&state.attr(inode.ino), cred, false)?;
+        posix::check_xattr(&state.rights(inode.ino), cred, false)?;
         state.xattrs.get(name.as_bytes())
     }
 
@@ -121,7 +121,7 @@ impl Core {
     ) -> VfsResult<DirChange> {
         let inode = self.find(object)?;
         let mut state = inode.state.write();
-        posix::check_xattr(&state.attr(inode.ino), cred, true)?;
+        posix::check_xattr(&state.rights(inode.ino), cred, true)?;
         let before = state.change();
         alter(&mut state)?;
         state.changed();

@@ -8,21 +8,22 @@ use abi_stable::sabi_trait::TD_Opaque;
 use abi_stable::std_types::{RBox, RErr, RSlice, RVec};
 use bytes::Bytes;
 
+use super::acl::WireAcl;
 use super::bytes::WireBytes;
 use super::guard::{Quiet, guard};
 use super::op::{Wire, WireOp, accept, answer};
 use super::value::{
     WireAttr, WireCreateHow, WireCred, WireDirChange, WireFsInfo, WireFsStat, WireHandle,
-    WireListing, WireMade, WireNewNode, WireNode, WireReadDirLimit, WireReadOk, WireRenamed,
-    WireSetAttr, WireWritten, WireXattrListing, error_code, handle, name, open_code, open_of,
-    set_xattr_code, set_xattr_of, stability_code, stability_of, xattr_name,
+    WireListing, WireMade, WireNewNode, WireNode, WireQuota, WireReadDirLimit, WireReadOk,
+    WireRenamed, WireSetAttr, WireWritten, WireXattrListing, error_code, handle, name, open_code,
+    open_of, set_xattr_code, set_xattr_of, stability_code, stability_of, xattr_name,
 };
 use super::watch::{self, WatchObject, WatcherObject};
 use crate::vfs::{
-    Access, Attr, Buffer, CreateHow, Created, Cred, DirChange, File, FileSystem, FsInfo, FsStat,
-    Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess, ReadDirLimit, ReadOk, SetAttr,
-    SetXattr, Stability, Touch, VfsError, VfsResult, Watch, Watcher, Written, XattrListing,
-    XattrName,
+    Access, Acl, Attr, Buffer, CreateHow, Created, Cred, DirChange, File, FileSystem, FsInfo,
+    FsStat, Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess, Quota, ReadDirLimit,
+    ReadOk, SetAttr, SetXattr, Stability, Touch, VfsError, VfsResult, Watch, Watcher, Written,
+    XattrListing, XattrName,
 };
 
 /// The functions of a file system. A function added later comes last and has a default.
@@ -139,6 +140,48 @@ pub(super) trait WireFs: Send + Sync {
         watcher: WatcherObject,
     ) -> WireOp<WatchObject> {
         let _ = (file, interest, watcher);
+        missing()
+    }
+    fn acl(&self, object: RSlice<'_, u8>) -> WireOp<WireAcl> {
+        let _ = object;
+        missing()
+    }
+    fn set_acl(
+        &self,
+        cred: WireCred<'_>,
+        object: RSlice<'_, u8>,
+        acl: WireAcl,
+    ) -> WireOp<WireAttr> {
+        let _ = (cred, object, acl);
+        missing()
+    }
+    fn make_with_acl(
+        &self,
+        cred: WireCred<'_>,
+        dir: RSlice<'_, u8>,
+        name: RSlice<'_, u8>,
+        what: WireNewNode,
+        attr: WireSetAttr,
+        acl: WireAcl,
+    ) -> WireOp<WireMade> {
+        let _ = (cred, dir, name, what, attr, acl);
+        missing()
+    }
+    fn create_with_acl(
+        &self,
+        cred: WireCred<'_>,
+        dir: RSlice<'_, u8>,
+        name: RSlice<'_, u8>,
+        how: WireCreateHow,
+        attr: WireSetAttr,
+        acl: WireAcl,
+        access: u32,
+    ) -> WireOp<WireCreated> {
+        let _ = (cred, dir, name, how, attr, acl, access);
+        missing()
+    }
+    fn quota(&self, object: RSlice<'_, u8>) -> WireOp<WireQuota> {
+        let _ = object;
         missing()
     }
 }
@@ -424,6 +467,62 @@ impl WireFs for LocalFs {
             Ok(self.0.watch(&file, Touch(interest), watcher))
         })
     }
+
+    fn acl(&self, object: RSlice<'_, u8>) -> WireOp<WireAcl> {
+        answer(|| Ok(self.0.acl(&handle(object)?)))
+    }
+
+    fn set_acl(
+        &self,
+        cred: WireCred<'_>,
+        object: RSlice<'_, u8>,
+        acl: WireAcl,
+    ) -> WireOp<WireAttr> {
+        answer(|| {
+            let (object, acl) = (handle(object)?, Acl::from_wire(acl)?);
+            Ok(cred.with(|cred| self.0.set_acl(cred, &object, &acl)))
+        })
+    }
+
+    fn make_with_acl(
+        &self,
+        cred: WireCred<'_>,
+        dir: RSlice<'_, u8>,
+        at: RSlice<'_, u8>,
+        what: WireNewNode,
+        attr: WireSetAttr,
+        acl: WireAcl,
+    ) -> WireOp<WireMade> {
+        answer(|| {
+            let (dir, at, what, attr) = (handle(dir)?, name(at)?, what.value()?, attr.value()?);
+            let acl = Acl::from_wire(acl)?;
+            Ok(cred.with(|cred| self.0.make_with_acl(cred, &dir, at, &what, &attr, &acl)))
+        })
+    }
+
+    fn create_with_acl(
+        &self,
+        cred: WireCred<'_>,
+        dir: RSlice<'_, u8>,
+        at: RSlice<'_, u8>,
+        how: WireCreateHow,
+        attr: WireSetAttr,
+        acl: WireAcl,
+        access: u32,
+    ) -> WireOp<WireCreated> {
+        answer(|| {
+            let (dir, at, how) = (handle(dir)?, name(at)?, how.value()?);
+            let (attr, acl, access) = (attr.value()?, Acl::from_wire(acl)?, open_of(access)?);
+            Ok(cred.with(|cred| {
+                self.0
+                    .create_with_acl(cred, &dir, at, how, &attr, &acl, access)
+            }))
+        })
+    }
+
+    fn quota(&self, object: RSlice<'_, u8>) -> WireOp<WireQuota> {
+        answer(|| Ok(self.0.quota(&handle(object)?)))
+    }
 }
 
 struct LocalFile(Quiet<Arc<dyn File>>);
@@ -636,6 +735,59 @@ impl FileSystem for ForeignFs {
     ) -> Op<Box<dyn Watch>> {
         let watcher = watch::lend(watcher);
         accept(self.object.watch(arg(file.as_bytes()), interest.0, watcher))
+    }
+
+    fn acl(&self, object: &Handle) -> Op<Acl> {
+        accept(self.object.acl(arg(object.as_bytes())))
+    }
+
+    fn set_acl(&self, cred: &Cred, object: &Handle, acl: &Acl) -> Op<Attr> {
+        let (cred, acl) = (WireCred::new(cred), acl.clone().into_wire());
+        accept(self.object.set_acl(cred, arg(object.as_bytes()), acl))
+    }
+
+    fn make_with_acl(
+        &self,
+        cred: &Cred,
+        dir: &Handle,
+        name: Name<'_>,
+        what: &NewNode,
+        attr: &SetAttr,
+        acl: &Acl,
+    ) -> Op<Made> {
+        accept(self.object.make_with_acl(
+            WireCred::new(cred),
+            arg(dir.as_bytes()),
+            arg(name.as_bytes()),
+            WireNewNode::new(what),
+            WireSetAttr::new(attr),
+            acl.clone().into_wire(),
+        ))
+    }
+
+    fn create_with_acl(
+        &self,
+        cred: &Cred,
+        dir: &Handle,
+        name: Name<'_>,
+        how: CreateHow,
+        attr: &SetAttr,
+        acl: &Acl,
+        access: OpenAccess,
+    ) -> Op<Created> {
+        accept(self.object.create_with_acl(
+            WireCred::new(cred),
+            arg(dir.as_bytes()),
+            arg(name.as_bytes()),
+            WireCreateHow::new(how),
+            WireSetAttr::new(attr),
+            acl.clone().into_wire(),
+            open_code(access),
+        ))
+    }
+
+    fn quota(&self, object: &Handle) -> Op<Quota> {
+        accept(self.object.quota(arg(object.as_bytes())))
     }
 }
 

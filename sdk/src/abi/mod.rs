@@ -11,10 +11,13 @@
     non_local_definitions,
     clippy::cast_ptr_alignment,
     clippy::expl_impl_clone_on_copy,
+    clippy::no_effect_underscore_binding,
+    clippy::too_many_arguments,
     clippy::trivially_copy_pass_by_ref,
     clippy::used_underscore_binding
 )]
 
+mod acl;
 mod buffer;
 mod bytes;
 mod control;

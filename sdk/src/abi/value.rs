@@ -14,9 +14,9 @@ use super::bytes::WireBytes;
 use super::op::Wire;
 use crate::vfs::{
     Access, Attr, Buffer, Capabilities, CreateHow, Cred, DirChange, DirEntry, FsInfo, FsStat,
-    Handle, Kind, Listing, Made, Name, NewNode, Node, OpenAccess, ReadDirLimit, ReadOk, SetAttr,
-    SetTime, SetXattr, Stability, Time, VfsError, VfsResult, Written, XattrEntry, XattrListing,
-    XattrName,
+    Handle, Kind, Listing, Made, Name, NewNode, Node, OpenAccess, Quota, ReadDirLimit, ReadOk,
+    SetAttr, SetTime, SetXattr, Stability, Time, VfsError, VfsResult, Written, XattrEntry,
+    XattrListing, XattrName,
 };
 
 macro_rules! numbered {
@@ -234,8 +234,8 @@ impl WireSetTime {
     }
 }
 
-/// `present` has a bit for each of mode, uid, gid, size; any other bit is one that this side
-/// can't honour.
+/// `present` has a bit for each of mode, uid, gid, size and, in the first reserved word, umask;
+/// any other bit is one that this side can't honour.
 #[repr(C)]
 #[derive(StableAbi, Clone, Copy)]
 pub(super) struct WireSetAttr {
@@ -255,22 +255,24 @@ impl WireSetAttr {
             present: u32::from(set.mode.is_some())
                 | u32::from(set.uid.is_some()) << 1
                 | u32::from(set.gid.is_some()) << 2
-                | u32::from(set.size.is_some()) << 3,
+                | u32::from(set.size.is_some()) << 3
+                | u32::from(set.umask.is_some()) << 4,
             mode: set.mode.unwrap_or_default(),
             uid: set.uid.unwrap_or_default(),
             gid: set.gid.unwrap_or_default(),
             size: set.size.unwrap_or_default(),
             atime: WireSetTime::new(set.atime),
             mtime: WireSetTime::new(set.mtime),
-            reserved: [0; 4],
+            reserved: [u64::from(set.umask.unwrap_or_default()), 0, 0, 0],
         }
     }
 
     pub(super) fn value(&self) -> VfsResult<SetAttr> {
-        if self.present >= 1 << 4 {
+        if self.present >= 1 << 5 {
             return Err(VfsError::NotSupported);
         }
         let has = |bit: u32| self.present & (1 << bit) != 0;
+        let [umask, ..] = self.reserved;
         Ok(SetAttr {
             mode: has(0).then_some(self.mode),
             uid: has(1).then_some(self.uid),
@@ -278,6 +280,7 @@ impl WireSetAttr {
             size: has(3).then_some(self.size),
             atime: self.atime.value()?,
             mtime: self.mtime.value()?,
+            umask: has(4).then_some(umask as u32),
         })
     }
 }
@@ -769,6 +772,34 @@ impl Wire for FsStat {
             total_files: wire.total_files,
             free_files: wire.free_files,
             avail_files: wire.avail_files,
+        })
+    }
+}
+
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy)]
+pub(super) struct WireQuota {
+    avail_hard: u64,
+    avail_soft: u64,
+    used: u64,
+    reserved: [u64; 2],
+}
+
+impl Wire for Quota {
+    type Form = WireQuota;
+    fn into_wire(self) -> WireQuota {
+        WireQuota {
+            avail_hard: self.avail_hard,
+            avail_soft: self.avail_soft,
+            used: self.used,
+            reserved: [0; 2],
+        }
+    }
+    fn from_wire(wire: WireQuota) -> VfsResult<Self> {
+        Ok(Self {
+            avail_hard: wire.avail_hard,
+            avail_soft: wire.avail_soft,
+            used: wire.used,
         })
     }
 }

@@ -87,6 +87,12 @@ pub struct SetAttr {
     pub atime: Option<SetTime>,
     /// Last change of data.
     pub mtime: Option<SetTime>,
+    /// Of a new object: permission bits that its mode loses, unless its directory has a default
+    /// list for it ([`PosixAcls::default`](super::PosixAcls)). [`VfsError::Invalid`] for one that exists; only where
+    /// there are [`Capabilities::POSIX_ACL`](super::Capabilities::POSIX_ACL).
+    ///
+    /// [`VfsError::Invalid`]: super::VfsError::Invalid
+    pub umask: Option<u32>,
 }
 
 impl SetAttr {

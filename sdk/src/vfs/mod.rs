@@ -12,6 +12,7 @@
 //! - an acknowledged namespace or attribute change, and data acknowledged as
 //!   [`Stability::File`] or after [`File::commit`], survive power loss.
 
+mod acl;
 mod attr;
 mod buffer;
 mod error;
@@ -21,14 +22,15 @@ mod types;
 mod watch;
 mod xattr;
 
+pub use acl::{Acl, AclError, AclWho, PosixAcl, PosixAcls};
 pub use attr::{Attr, Kind, SetAttr, SetTime, Time};
 pub use buffer::Buffer;
 pub use error::{VfsError, VfsResult};
 pub use op::Op;
 pub use types::{
     Access, Capabilities, CreateHow, Created, Cred, DirChange, DirEntry, FsInfo, FsStat, Handle,
-    HandleTooLong, Listing, Made, Name, NameError, NewNode, Node, OpenAccess, ReadDirLimit, ReadOk,
-    Stability, Written,
+    HandleTooLong, Listing, Made, Name, NameError, NewNode, Node, OpenAccess, Quota, ReadDirLimit,
+    ReadOk, Stability, Written,
 };
 pub use watch::{Reaction, Touch, Watch, Watcher};
 pub use xattr::{SetXattr, XattrEntry, XattrListing, XattrName};
@@ -176,6 +178,61 @@ pub trait FileSystem: Send + Sync + 'static {
         watcher: Arc<dyn Watcher>,
     ) -> Op<Box<dyn Watch>> {
         let _ = (file, interest, watcher);
+        Op::err(VfsError::NotSupported)
+    }
+
+    /// The access control list of an object; no permission is needed. An object without one
+    /// has what its mode says ([`PosixAcls::of_mode`]).
+    fn acl(&self, object: &Handle) -> Op<Acl> {
+        let _ = object;
+        Op::err(VfsError::NotSupported)
+    }
+
+    /// Replaces the whole list of an object, and the permission bits of its mode with it. Only
+    /// owners may. A default list for what is no directory is [`VfsError::Invalid`]; symbolic
+    /// links have no list ([`VfsError::NotSupported`]).
+    fn set_acl(&self, cred: &Cred, object: &Handle, acl: &Acl) -> Op<Attr> {
+        let _ = (cred, object, acl);
+        Op::err(VfsError::NotSupported)
+    }
+
+    /// As [`make`](Self::make), of an object that has this list from the beginning, and none
+    /// from its directory. The special bits of a mode in `attr` stand, the others give way.
+    fn make_with_acl(
+        &self,
+        cred: &Cred,
+        dir: &Handle,
+        name: Name<'_>,
+        what: &NewNode,
+        attr: &SetAttr,
+        acl: &Acl,
+    ) -> Op<Made> {
+        let _ = (cred, dir, name, what, attr, acl);
+        Op::err(VfsError::NotSupported)
+    }
+
+    /// As [`create`](Self::create), in the way of [`make_with_acl`](Self::make_with_acl) if the
+    /// file is new.
+    #[allow(clippy::too_many_arguments)]
+    fn create_with_acl(
+        &self,
+        cred: &Cred,
+        dir: &Handle,
+        name: Name<'_>,
+        how: CreateHow,
+        attr: &SetAttr,
+        acl: &Acl,
+        access: OpenAccess,
+    ) -> Op<Created> {
+        let _ = (cred, dir, name, how, attr, acl, access);
+        Op::err(VfsError::NotSupported)
+    }
+
+    /// What may still be allocated to an object: the narrowest of the limits that it shares
+    /// with others. [`Capabilities::QUOTA`] says that there are such limits beside the space of
+    /// the file system.
+    fn quota(&self, object: &Handle) -> Op<Quota> {
+        let _ = object;
         Op::err(VfsError::NotSupported)
     }
 }

@@ -1,9 +1,12 @@
 //! The permission rules of POSIX as Linux applies them, for backends that decide themselves.
 //!
-//! Pure functions over [`Attr`] and [`Cred`]; user 0 is the superuser.
+//! Pure functions over [`Attr`], [`PosixAcl`] and [`Cred`]; user 0 is the superuser.
+
+use std::sync::Arc;
 
 use super::{
-    Access, Attr, CreateHow, Cred, Kind, OpenAccess, SetAttr, SetTime, VfsError, VfsResult,
+    Access, Acl, Attr, CreateHow, Cred, Kind, OpenAccess, PosixAcl, PosixAcls, SetAttr, SetTime,
+    VfsError, VfsResult,
 };
 
 /// Permission to read.
@@ -23,36 +26,90 @@ pub const STICKY: u32 = 0o1000;
 const GROUP_EXEC: u32 = 0o010;
 const ANY_EXEC: u32 = 0o111;
 
-/// Whether the permission bits of `attr` grant all of `want` ([`READ`], [`WRITE`], [`EXEC`]).
+/// An object as the rules see it.
+pub trait Judged {
+    /// Its attributes.
+    fn attr(&self) -> &Attr;
+
+    /// Its list, where that says more than its mode.
+    fn acl(&self) -> Option<&PosixAcl>;
+}
+
+/// An object without a list.
+impl Judged for Attr {
+    fn attr(&self) -> &Attr {
+        self
+    }
+
+    fn acl(&self) -> Option<&PosixAcl> {
+        None
+    }
+}
+
+/// An object that may have a list.
+#[derive(Debug, Clone)]
+pub struct Rights {
+    /// Its attributes.
+    pub attr: Attr,
+    /// Its list, where that says more than its mode.
+    pub acl: Option<Arc<PosixAcl>>,
+}
+
+impl Judged for Rights {
+    fn attr(&self) -> &Attr {
+        &self.attr
+    }
+
+    fn acl(&self) -> Option<&PosixAcl> {
+        self.acl.as_deref()
+    }
+}
+
+/// Whether `object` grants all of `want` ([`READ`], [`WRITE`], [`EXEC`]) to `cred`.
 ///
-/// The first class that fits decides (owner, group, others). The superuser may all, except to
-/// execute a file that nobody may execute.
-pub fn permits(attr: &Attr, cred: &Cred, want: u32) -> bool {
+/// The first class that fits decides: owner, named user, groups, others. Of several groups one
+/// must grant it all. The superuser may all, except to execute a file that nobody may execute.
+pub fn permits(object: &impl Judged, cred: &Cred, want: u32) -> bool {
+    let attr = object.attr();
     if cred.uid == 0 {
         return want & EXEC == 0 || attr.kind == Kind::Dir || attr.mode & ANY_EXEC != 0;
     }
-    let class = if cred.uid == attr.uid {
-        attr.mode >> 6
-    } else if cred.in_group(attr.gid) {
-        attr.mode >> 3
-    } else {
-        attr.mode
+    let grants = |permission: u32| permission & want == want;
+    let in_group = cred.in_group(attr.gid);
+    let Some(acl) = object.acl() else {
+        return grants(if cred.uid == attr.uid {
+            attr.mode >> 6
+        } else if in_group {
+            attr.mode >> 3
+        } else {
+            attr.mode
+        });
     };
-    class & want == want
+    if cred.uid == attr.uid {
+        return grants(acl.owner());
+    }
+    if let Some(permission) = acl.user(cred.uid) {
+        return grants(permission);
+    }
+    let mut groups = acl.groups(in_group, |gid| cred.in_group(gid)).peekable();
+    if groups.peek().is_some() {
+        return groups.any(grants);
+    }
+    grants(acl.other())
 }
 
 /// As [`permits`], as a result: [`VfsError::AccessDenied`].
-pub fn check(attr: &Attr, cred: &Cred, want: u32) -> VfsResult<()> {
-    if permits(attr, cred, want) {
+pub fn check(object: &impl Judged, cred: &Cred, want: u32) -> VfsResult<()> {
+    if permits(object, cred, want) {
         Ok(())
     } else {
         Err(VfsError::AccessDenied)
     }
 }
 
-/// The subset of `wanted` that the permission bits grant.
-pub fn access(attr: &Attr, cred: &Cred, wanted: Access) -> Access {
-    let needs: &[(Access, u32)] = match attr.kind {
+/// The subset of `wanted` that `object` grants.
+pub fn access(object: &impl Judged, cred: &Cred, wanted: Access) -> Access {
+    let needs: &[(Access, u32)] = match object.attr().kind {
         Kind::Dir => &[
             (Access::READ, READ),
             (Access::SEARCH, EXEC),
@@ -69,28 +126,28 @@ pub fn access(attr: &Attr, cred: &Cred, wanted: Access) -> Access {
     };
     needs
         .iter()
-        .filter(|(kind, bits)| wanted.contains(*kind) && permits(attr, cred, *bits))
+        .filter(|(kind, bits)| wanted.contains(*kind) && permits(object, cred, *bits))
         .fold(Access::default(), |granted, (kind, _)| granted | *kind)
 }
 
 /// Whether a regular file may be opened. A caller that may only execute may read too: a
 /// client has to read a program in order to run it.
-pub fn check_open(attr: &Attr, cred: &Cred, access: OpenAccess) -> VfsResult<()> {
-    if access.writes() {
-        check(attr, cred, WRITE)?;
+pub fn check_open(object: &impl Judged, cred: &Cred, access: OpenAccess) -> VfsResult<()> {
+    let want = match access {
+        OpenAccess::Read => READ,
+        OpenAccess::Write => WRITE,
+        OpenAccess::Both => READ | WRITE,
+    };
+    if access == OpenAccess::Read && permits(object, cred, EXEC) {
+        return Ok(());
     }
-    if access.reads() && !permits(attr, cred, READ) {
-        check(attr, cred, EXEC)?;
-        if access.writes() {
-            return Err(VfsError::AccessDenied);
-        }
-    }
-    Ok(())
+    check(object, cred, want)
 }
 
 /// Whether `victim` may be removed from `dir`, or renamed away or over.
-pub fn check_delete(dir: &Attr, victim: &Attr, cred: &Cred) -> VfsResult<()> {
+pub fn check_delete(dir: &impl Judged, victim: &Attr, cred: &Cred) -> VfsResult<()> {
     check(dir, cred, WRITE | EXEC)?;
+    let dir = dir.attr();
     let owner = cred.uid == 0 || cred.uid == victim.uid || cred.uid == dir.uid;
     if dir.mode & STICKY != 0 && !owner {
         return Err(VfsError::NotPermitted);
@@ -99,10 +156,11 @@ pub fn check_delete(dir: &Attr, victim: &Attr, cred: &Cred) -> VfsResult<()> {
 }
 
 /// Whether `changes` may be applied; the kind of object is not judged here.
-pub fn check_set_attr(attr: &Attr, cred: &Cred, changes: &SetAttr) -> VfsResult<()> {
-    let owner = cred.uid == 0 || cred.uid == attr.uid;
+pub fn check_set_attr(object: &impl Judged, cred: &Cred, changes: &SetAttr) -> VfsResult<()> {
+    let attr = object.attr();
+    let owner = is_owner(attr, cred);
     if changes.size.is_some() {
-        check(attr, cred, WRITE)?;
+        check(object, cred, WRITE)?;
     }
     if changes
         .uid
@@ -125,10 +183,26 @@ pub fn check_set_attr(attr: &Attr, cred: &Cred, changes: &SetAttr) -> VfsResult<
             SetTime::To(time) if time.nsec >= 1_000_000_000 => return Err(VfsError::Invalid),
             _ if owner => {}
             SetTime::To(_) => return Err(VfsError::NotPermitted),
-            SetTime::Now => check(attr, cred, WRITE)?,
+            SetTime::Now => check(object, cred, WRITE)?,
         }
     }
     Ok(())
+}
+
+/// Whether `cred` may change what only owners change.
+pub fn is_owner(attr: &Attr, cred: &Cred) -> bool {
+    cred.uid == 0 || cred.uid == attr.uid
+}
+
+/// The POSIX lists of `acl`, if an object of this kind can have them.
+pub fn check_acl(kind: Kind, acl: &Acl) -> VfsResult<&PosixAcls> {
+    let Acl::Posix(acls) = acl;
+    match kind {
+        Kind::Symlink => Err(VfsError::NotSupported),
+        Kind::Dir => Ok(acls),
+        _ if acls.default.is_some() => Err(VfsError::Invalid),
+        _ => Ok(acls),
+    }
 }
 
 /// Refuses times for an exclusive create: they are where backends keep the verifier.
@@ -188,14 +262,14 @@ pub fn require_xattrs(kind: Kind) -> VfsResult<()> {
 }
 
 /// Whether extended attributes may be read, or set and removed (`change`).
-pub fn check_xattr(attr: &Attr, cred: &Cred, change: bool) -> VfsResult<()> {
+pub fn check_xattr(object: &impl Judged, cred: &Cred, change: bool) -> VfsResult<()> {
+    let attr = object.attr();
     require_xattrs(attr.kind)?;
     if !change {
-        return check(attr, cred, READ);
+        return check(object, cred, READ);
     }
-    let owner = cred.uid == 0 || cred.uid == attr.uid;
-    if attr.kind == Kind::Dir && attr.mode & STICKY != 0 && !owner {
+    if attr.kind == Kind::Dir && attr.mode & STICKY != 0 && !is_owner(attr, cred) {
         return Err(VfsError::NotPermitted);
     }
-    check(attr, cred, WRITE)
+    check(object, cred, WRITE)
 }

@@ -367,9 +367,17 @@ impl Capabilities {
     pub const IDENTITY: Self = Self(1 << 3);
     /// Extended attributes of files and directories.
     pub const XATTR: Self = Self(1 << 4);
+    /// Access control lists of the POSIX model, kept, enforced and inherited.
+    pub const POSIX_ACL: Self = Self(1 << 5);
+    /// Limits of users or groups, which [`FileSystem::quota`](super::FileSystem::quota) tells.
+    pub const QUOTA: Self = Self(1 << 6);
+    /// The change counter is a count: it goes on whatever the clock does.
+    pub const CHANGE_COUNTS: Self = Self(1 << 7);
     /// [`watch`](super::FileSystem::watch) tells of all others, programs on the server's
     /// machine included.
     pub const WATCH: Self = Self(1 << 8);
+    /// The change counter is the time of the last change, in nanoseconds.
+    pub const CHANGE_IS_CTIME: Self = Self(1 << 9);
 
     /// Whether all of `other` is in this set.
     pub fn contains(self, other: Self) -> bool {
@@ -420,4 +428,39 @@ pub struct FsStat {
     pub free_files: u64,
     /// Free inodes that an ordinary user may use.
     pub avail_files: u64,
+}
+
+/// What may still be allocated to an object and to those that share its limit, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Quota {
+    /// Until allocations are refused.
+    pub avail_hard: u64,
+    /// Until a user should be warned.
+    pub avail_soft: u64,
+    /// In use.
+    pub used: u64,
+}
+
+impl Quota {
+    /// The one that refuses first.
+    #[must_use]
+    pub fn narrower(self, other: Self) -> Self {
+        if (other.avail_hard, other.avail_soft) < (self.avail_hard, self.avail_soft) {
+            other
+        } else {
+            self
+        }
+    }
+}
+
+impl From<FsStat> for Quota {
+    /// The limit that all objects of a file system share is its space.
+    fn from(stat: FsStat) -> Self {
+        Self {
+            avail_hard: stat.avail_bytes,
+            avail_soft: stat.avail_bytes,
+            used: stat.total_bytes.saturating_sub(stat.free_bytes),
+        }
+    }
 }

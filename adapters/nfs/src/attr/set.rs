@@ -163,6 +163,7 @@ mod tests {
                     sec: -5,
                     nsec: 999_999_999
                 })),
+                umask: None,
             }
         );
     }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use dittofs_memfs::{MemoryFs, Options};
 use dittofs_sdk::vfs::{
-    Access, Attr, CreateHow, Created, Cred, DirChange, File, FileSystem, FsInfo, FsStat, Handle,
-    Listing, Made, Name, NewNode, Node, Op, OpenAccess, ReadDirLimit, SetAttr, SetXattr,
+    Access, Acl, Attr, CreateHow, Created, Cred, DirChange, File, FileSystem, FsInfo, FsStat,
+    Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess, ReadDirLimit, SetAttr, SetXattr,
     XattrListing, XattrName,
 };
 use tokio::sync::watch;
@@ -133,6 +133,14 @@ impl FileSystem for Slow {
 
     fn set_attr(&self, cred: &Cred, object: &Handle, changes: &SetAttr) -> Op<Attr> {
         self.inner.set_attr(cred, object, changes)
+    }
+
+    fn acl(&self, object: &Handle) -> Op<Acl> {
+        self.inner.acl(object)
+    }
+
+    fn set_acl(&self, cred: &Cred, object: &Handle, acl: &Acl) -> Op<Attr> {
+        self.inner.set_acl(cred, object, acl)
     }
 
     fn access(&self, cred: &Cred, object: &Handle, wanted: Access) -> Op<Access> {

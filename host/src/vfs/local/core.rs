@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use dittofs_sdk::vfs::{Attr, DirChange, Handle, Kind, Name, Time, VfsError, VfsResult, posix};
+use dittofs_sdk::vfs::{
+    Attr, Capabilities, DirChange, Handle, Kind, Name, Time, VfsError, VfsResult, posix,
+};
 use parking_lot::Mutex;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
 
@@ -50,8 +52,8 @@ pub(super) struct Core {
     pub(super) others: Others,
     /// Whether changes are forced to the device before they are acknowledged.
     pub(super) durable: bool,
-    /// Whether the file system has extended attributes for users.
-    pub(super) xattrs: bool,
+    /// What the file system keeps beyond what all do: extended attributes, lists, quotas.
+    pub(super) keeps: Capabilities,
     /// Files of which the kernel failed to write data back: it tells only once, we go on.
     pub(super) lost: Mutex<HashSet<Handle>>,
 }
@@ -274,7 +276,7 @@ impl Core {
         want: u32,
     ) -> VfsResult<()> {
         self.identity
-            .judge(|| posix::check(&self.attr(object)?, cred, want))
+            .judge(|| posix::check(&self.rights(object)?, cred, want))
     }
 }
 

@@ -29,7 +29,7 @@ impl Core {
     ) -> VfsResult<OwnedFd> {
         posix::require_file(object.kind)?;
         self.identity
-            .judge(|| posix::check_open(&self.attr(object)?, cred, access))?;
+            .judge(|| posix::check_open(&self.rights(object)?, cred, access))?;
         let open = || reopen(object.as_fd(), open_flags(access));
         let _busy = self.others.busy(object);
         match self.identity.act(cred, open) {

@@ -6,11 +6,15 @@
 //! no `..` out of the share.
 //!
 //! # As an ordinary user
-//! All is done as the server's own user, and new objects are that user's. Permission bits are
+//! All is done as the server's own user, and new objects are that user's. Permission bits and lists are
 //! judged against the caller first, so that a caller never gets more than both the bits and the
 //! server's user allow; user 0 of a client gets what the server's user may do. The kernel does
 //! not open by handle for an ordinary user, so that objects are found again by where they were
 //! last seen ([`index`]).
+//!
+//! # Access control lists
+//! Where the file system keeps POSIX lists ([`acl`]), the kernel enforces and inherits them; as
+//! an ordinary user's server we judge by them as well.
 //!
 //! # Durability
 //! A change of entries or attributes is answered after the directory and the object were synced,
@@ -26,6 +30,7 @@
 //! cache, statistics. These touch memory only on local file systems; on a network file system
 //! below the share they may wait for it.
 
+mod acl;
 mod cache;
 mod change;
 mod core;
@@ -39,6 +44,7 @@ mod index;
 mod namespace;
 mod others;
 mod pool;
+mod quota;
 mod set_attr;
 mod sys;
 #[cfg(test)]
@@ -51,8 +57,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dittofs_sdk::vfs::{
-    Access, Attr, Capabilities, CreateHow, Created, Cred, DirChange, File, FileSystem, FsInfo,
-    FsStat, Handle, Kind, Listing, Made, Name, NewNode, Node, Op, OpenAccess, ReadDirLimit,
+    Access, Acl, Attr, Capabilities, CreateHow, Created, Cred, DirChange, File, FileSystem, FsInfo,
+    FsStat, Handle, Kind, Listing, Made, Name, NewNode, Node, Op, OpenAccess, Quota, ReadDirLimit,
     SetAttr, SetXattr, Time, Touch, VfsError, VfsResult, Watch, Watcher, XattrListing, XattrName,
     posix,
 };
@@ -66,7 +72,7 @@ use self::file::LocalFile;
 use self::handles::Handles;
 use self::identity::Identity;
 use self::index::Index;
-use self::namespace::Found;
+use self::namespace::{First, Found};
 use self::others::Others;
 use self::pool::Pool;
 
@@ -168,6 +174,12 @@ fn start(fd: OwnedFd, handles: Handles, options: &Options) -> VfsResult<Core> {
     };
     let device = (stat.stx_dev_major, stat.stx_dev_minor);
     let durable = !is_volatile(fd.as_fd());
+    let found = [
+        (xattr::supported(fd.as_fd()), Capabilities::XATTR),
+        (acl::probe(fd.as_fd()), Capabilities::POSIX_ACL),
+        (quota::probe(fd.as_fd()), Capabilities::QUOTA),
+    ];
+    let keeps = all_of(Capabilities(0), &found);
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     let limit = limit.map_or(usize::MAX, |limit| limit as usize / 4);
     Ok(Core {
@@ -182,7 +194,7 @@ fn start(fd: OwnedFd, handles: Handles, options: &Options) -> VfsResult<Core> {
             Changes::coarse()
         },
         durable,
-        xattrs: xattr::supported(fd.as_fd()),
+        keeps,
         lost: Mutex::default(),
         handles,
         root: Arc::new(Object {
@@ -192,6 +204,12 @@ fn start(fd: OwnedFd, handles: Handles, options: &Options) -> VfsResult<Core> {
             fileid: stat.stx_ino,
         }),
     })
+}
+
+/// `base` and what was found.
+fn all_of(base: Capabilities, found: &[(bool, Capabilities)]) -> Capabilities {
+    let found = found.iter().filter(|(has, _)| *has);
+    found.fold(base, |all, (_, one)| all | *one)
 }
 
 /// A descriptor by which the kernel opens handles, if it does that for us. An `O_PATH` one is
@@ -242,28 +260,14 @@ impl Local {
 
 impl FileSystem for Local {
     fn info(&self) -> FsInfo {
-        let identity = if self.core.identity.is_caller() {
-            Capabilities::IDENTITY
-        } else {
-            Capabilities(0)
-        };
-        let xattr = if self.core.xattrs {
-            Capabilities::XATTR
-        } else {
-            Capabilities(0)
-        };
-        let watch = if self.core.others.are_seen() {
-            Capabilities::WATCH
-        } else {
-            Capabilities(0)
-        };
+        let always = Capabilities::LINKS | Capabilities::SYMLINKS | Capabilities::SPECIAL_FILES;
+        let found = [
+            (self.core.identity.is_caller(), Capabilities::IDENTITY),
+            (self.core.changes.is_fine(), Capabilities::CHANGE_IS_CTIME),
+            (self.core.others.are_seen(), Capabilities::WATCH),
+        ];
         FsInfo {
-            capabilities: Capabilities::LINKS
-                | Capabilities::SYMLINKS
-                | Capabilities::SPECIAL_FILES
-                | identity
-                | xattr
-                | watch,
+            capabilities: all_of(always | self.core.keeps, &found),
             max_name: Name::MAX as u32,
             max_links: 65_000,
             max_file_size: i64::MAX as u64,
@@ -341,7 +345,6 @@ impl FileSystem for Local {
         })
     }
 
-    // What creates goes to the pool always: its threads have a creation mask of their own.
     fn make(
         &self,
         cred: &Cred,
@@ -350,13 +353,7 @@ impl FileSystem for Local {
         what: &NewNode,
         attr: &SetAttr,
     ) -> Op<Made> {
-        let (cred, dir, what, attr) = (cred.clone(), *dir, what.clone(), *attr);
-        let owned = name.as_bytes().to_vec();
-        self.pooled(move |fs| {
-            let name = Name::new(&owned).map_err(|_| VfsError::Invalid)?;
-            fs.core
-                .make(&cred, &*fs.core.object(&dir)?, name, &what, &attr)
-        })
+        self.make_new(cred, dir, name, what, attr, None)
     }
 
     fn open(&self, cred: &Cred, file: &Handle, access: OpenAccess) -> Op<Arc<dyn File>> {
@@ -380,30 +377,7 @@ impl FileSystem for Local {
         attr: &SetAttr,
         access: OpenAccess,
     ) -> Op<Created> {
-        let (cred, dir, attr) = (cred.clone(), *dir, *attr);
-        let owned = name.as_bytes().to_vec();
-        self.pooled(move |fs| {
-            let name = Name::new(&owned).map_err(|_| VfsError::Invalid)?;
-            let dir = fs.core.object(&dir)?;
-            let Found {
-                object,
-                attr,
-                fd,
-                dir,
-                created,
-            } = fs.core.create(&cred, &dir, name, how, &attr, access)?;
-            let node = Node {
-                handle: object.handle,
-                attr,
-            };
-            let file = LocalFile::share(fs, object, fd, access, cred);
-            Ok(Created {
-                node,
-                file,
-                dir,
-                created,
-            })
-        })
+        self.create_new(cred, dir, name, how, attr, None, access)
     }
 
     fn remove(&self, cred: &Cred, dir: &Handle, name: Name<'_>) -> Op<DirChange> {
@@ -505,6 +479,117 @@ impl FileSystem for Local {
             fs.core.identity.serve(watch)
         })
     }
+
+    fn acl(&self, object: &Handle) -> Op<Acl> {
+        let object = *object;
+        self.quick(move |fs| {
+            let acls = fs.core.acls(&*fs.core.object(&object)?)?;
+            Ok(Acl::Posix(acls))
+        })
+    }
+
+    fn set_acl(&self, cred: &Cred, object: &Handle, acl: &Acl) -> Op<Attr> {
+        let (cred, object, acl) = (cred.clone(), *object, acl.clone());
+        self.quick(move |fs| fs.core.set_acl(&cred, &*fs.core.object(&object)?, &acl))
+    }
+
+    fn make_with_acl(
+        &self,
+        cred: &Cred,
+        dir: &Handle,
+        name: Name<'_>,
+        what: &NewNode,
+        attr: &SetAttr,
+        acl: &Acl,
+    ) -> Op<Made> {
+        self.make_new(cred, dir, name, what, attr, Some(acl))
+    }
+
+    fn create_with_acl(
+        &self,
+        cred: &Cred,
+        dir: &Handle,
+        name: Name<'_>,
+        how: CreateHow,
+        attr: &SetAttr,
+        acl: &Acl,
+        access: OpenAccess,
+    ) -> Op<Created> {
+        self.create_new(cred, dir, name, how, attr, Some(acl), access)
+    }
+
+    fn quota(&self, object: &Handle) -> Op<Quota> {
+        let object = *object;
+        self.quick(move |fs| fs.core.quota(&*fs.core.object(&object)?))
+    }
+}
+
+// What creates goes to the pool always: its threads have a creation mask of their own.
+impl Local {
+    fn make_new(
+        &self,
+        cred: &Cred,
+        dir: &Handle,
+        name: Name<'_>,
+        what: &NewNode,
+        attr: &SetAttr,
+        acl: Option<&Acl>,
+    ) -> Op<Made> {
+        let (cred, dir, what) = (cred.clone(), *dir, what.clone());
+        let (attr, acl) = (*attr, acl.cloned());
+        let owned = name.as_bytes().to_vec();
+        self.pooled(move |fs| {
+            let name = Name::new(&owned).map_err(|_| VfsError::Invalid)?;
+            let first = First {
+                attr: &attr,
+                acl: acl.as_ref(),
+            };
+            fs.core
+                .make(&cred, &*fs.core.object(&dir)?, name, &what, first)
+        })
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn create_new(
+        &self,
+        cred: &Cred,
+        dir: &Handle,
+        name: Name<'_>,
+        how: CreateHow,
+        attr: &SetAttr,
+        acl: Option<&Acl>,
+        access: OpenAccess,
+    ) -> Op<Created> {
+        let (cred, dir) = (cred.clone(), *dir);
+        let (attr, acl) = (*attr, acl.cloned());
+        let owned = name.as_bytes().to_vec();
+        self.pooled(move |fs| {
+            let name = Name::new(&owned).map_err(|_| VfsError::Invalid)?;
+            let first = First {
+                attr: &attr,
+                acl: acl.as_ref(),
+            };
+            let dir = fs.core.object(&dir)?;
+            let Found {
+                object,
+                attr,
+                fd,
+                dir,
+                created,
+            } = fs.core.create(&cred, &dir, name, how, first, access)?;
+            let node = Node {
+                handle: object.handle,
+                attr,
+            };
+            let file = LocalFile::share(fs, object, fd, access, cred);
+            Ok(Created {
+                node,
+                file,
+                dir,
+                created,
+            })
+        })
+    }
 }
 
 impl Core {
@@ -529,7 +614,8 @@ impl Core {
         if self.identity.is_caller() {
             return Ok(granted);
         }
-        Ok(granted & posix::access(&attr, cred, wanted))
+        let rights = self.rights_with(object, attr)?;
+        Ok(granted & posix::access(&rights, cred, wanted))
     }
 
     fn read_link(&self, link: &Handle) -> VfsResult<Bytes> {

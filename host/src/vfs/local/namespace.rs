@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use dittofs_sdk::vfs::{
-    Attr, CreateHow, Cred, DirChange, Kind, Made, Name, NewNode, Node, OpenAccess, SetAttr,
+    Acl, Attr, CreateHow, Cred, DirChange, Kind, Made, Name, NewNode, Node, OpenAccess, SetAttr,
     VfsError, VfsResult, posix,
 };
 use rustix::fs::{AtFlags, Dev, FileType, Mode, OFlags, ResolveFlags};
@@ -15,7 +15,7 @@ use super::cache::Object;
 use super::core::{Core, RESOLVE, c_name, find, proc_path, stat};
 use super::errno;
 use super::file::open_flags;
-use super::{exclusive, sys};
+use super::{acl, exclusive, sys};
 
 /// How often [`Core::create`] tries again when others create and remove the name meanwhile.
 const RACES: u32 = 8;
@@ -29,10 +29,18 @@ pub(super) struct Found {
     pub(super) created: bool,
 }
 
+/// What a new object is to have.
+#[derive(Clone, Copy)]
+pub(super) struct First<'a> {
+    pub(super) attr: &'a SetAttr,
+    /// Instead of one from its directory.
+    pub(super) acl: Option<&'a Acl>,
+}
+
 /// What a new file is to be.
 struct Wanted<'a> {
     how: CreateHow,
-    attr: &'a SetAttr,
+    first: First<'a>,
     access: OpenAccess,
 }
 
@@ -87,14 +95,13 @@ impl Core {
         dir: &Object,
         name: Name<'_>,
         what: &NewNode,
-        attr: &SetAttr,
+        first: First<'_>,
     ) -> VfsResult<Made> {
         posix::require_dir(dir.kind)?;
         let path = c_name(name)?;
-        let mode = attr
-            .mode
-            .unwrap_or(if *what == NewNode::Dir { 0o700 } else { 0o600 });
-        self.judge_new(cred, dir, &path, attr)?;
+        let otherwise = if *what == NewNode::Dir { 0o700 } else { 0o600 };
+        let mode = self.first_mode(dir, first, otherwise)?;
+        self.judge_new(cred, dir, &path, first.attr)?;
         let ((object, attr), dir) = self.alter(dir, || {
             self.identity
                 .act(cred, || make_node(dir, &path, what, mode))?;
@@ -112,10 +119,12 @@ impl Core {
             } else {
                 AtFlags::empty()
             };
-            let attr = self.finish(cred, &object, attr, special).inspect_err(|_| {
-                // What can't get its attributes is not left behind.
-                let _ = self.identity.serve(|| unlink(dir, &path, undo));
-            })?;
+            let attr = self
+                .finish(cred, &object, first, special)
+                .inspect_err(|_| {
+                    // What can't get its attributes is not left behind.
+                    let _ = self.identity.serve(|| unlink(dir, &path, undo));
+                })?;
             Ok((object, attr))
         })?;
         Ok(Made {
@@ -133,13 +142,13 @@ impl Core {
         dir: &Object,
         name: Name<'_>,
         how: CreateHow,
-        attr: &SetAttr,
+        first: First<'_>,
         access: OpenAccess,
     ) -> VfsResult<Found> {
         posix::require_dir(dir.kind)?;
-        posix::check_create(how, attr)?;
+        posix::check_create(how, first.attr)?;
         let path = c_name(name)?;
-        let wanted = Wanted { how, attr, access };
+        let wanted = Wanted { how, first, access };
         for _ in 0..RACES {
             match self.create_new(cred, dir, &path, &wanted) {
                 Err(VfsError::Exists) if how != CreateHow::Guarded => {}
@@ -158,7 +167,7 @@ impl Core {
         let path = c_name(name)?;
         let (victim, attr) = self.child(cred, dir, &path, ResolveFlags::empty())?;
         self.identity
-            .judge(|| posix::check_delete(&self.attr(dir)?, &attr, cred))?;
+            .judge(|| posix::check_delete(&self.rights(dir)?, &attr, cred))?;
         let is_dir = victim.kind == Kind::Dir;
         let flags = if is_dir {
             AtFlags::REMOVEDIR
@@ -196,15 +205,15 @@ impl Core {
             found => Some(found?),
         };
         self.identity.judge(|| {
-            posix::check_delete(&self.attr(from_dir)?, &attr, cred)?;
-            let into = self.attr(to_dir)?;
+            posix::check_delete(&self.rights(from_dir)?, &attr, cred)?;
+            let into = self.rights(to_dir)?;
             match &target {
                 Some((_, target)) => posix::check_delete(&into, target, cred)?,
                 None => posix::check(&into, cred, posix::WRITE | posix::EXEC)?,
             }
             let moves_dir = attr.kind == Kind::Dir && from_dir.fileid != to_dir.fileid;
             if moves_dir {
-                posix::check(&attr, cred, posix::WRITE)
+                posix::check(&self.rights_with(&source, attr)?, cred, posix::WRITE)
             } else {
                 Ok(())
             }
@@ -304,9 +313,9 @@ impl Core {
         path: &CStr,
         wanted: &Wanted<'_>,
     ) -> VfsResult<Found> {
-        let Wanted { how, attr, access } = *wanted;
-        self.judge_new(cred, dir, path, attr)?;
-        let mode = Mode::from_raw_mode(attr.mode.unwrap_or(0o600) & 0o7777);
+        let Wanted { how, first, access } = *wanted;
+        self.judge_new(cred, dir, path, first.attr)?;
+        let mode = Mode::from_raw_mode(self.first_mode(dir, first, 0o600)?);
         let flags = open_flags(access) | OFlags::CREATE | OFlags::EXCL;
         let ((fd, object, attr), dir) = self.alter(dir, || {
             let open = || rustix::fs::openat2(dir, path, flags, mode, RESOLVE).map_err(errno::vfs);
@@ -325,7 +334,7 @@ impl Core {
             if let CreateHow::Exclusive(verifier) = how {
                 exclusive::remember(fd.as_fd(), verifier).inspect_err(undo)?;
             }
-            let attr = self.finish(cred, &object, attr, false).inspect_err(undo)?;
+            let attr = self.finish(cred, &object, first, false).inspect_err(undo)?;
             Ok((fd, object, attr))
         })?;
         Ok(Found {
@@ -376,17 +385,23 @@ impl Core {
         &self,
         cred: &Cred,
         object: &Object,
-        attr: &SetAttr,
+        first: First<'_>,
         special_bits: bool,
     ) -> VfsResult<Attr> {
+        let attr = first.attr;
         let owner = attr.uid.or(attr.gid).is_some();
-        // A change of owner takes setuid and setgid away again.
-        let mode = attr
-            .mode
-            .filter(|_| (owner || special_bits) && object.kind != Kind::Symlink);
+        // A change of owner takes setuid and setgid away again. The other bits are those that
+        // the object was made with: its directory may have limited them.
+        let mode = match attr.mode {
+            Some(mode) if (owner || special_bits) && object.kind != Kind::Symlink => {
+                Some(mode & !0o777 | self.attr(object)?.mode & 0o777)
+            }
+            _ => None,
+        };
         let rest = SetAttr {
             mode,
             size: None,
+            umask: None,
             ..*attr
         };
         if let (Some(size), Kind::File) = (attr.size, object.kind) {
@@ -396,6 +411,9 @@ impl Core {
             self.identity
                 .act(cred, || self.apply(cred, object, &rest))?;
         }
+        if let Some(list) = first.acl {
+            self.identity.act(cred, || acl::protect(object, list))?;
+        }
         self.settle(object)?;
         self.attr(object)
     }
@@ -403,7 +421,7 @@ impl Core {
     /// Where we decide: may `cred` add an entry, and give it these attributes?
     fn judge_new(&self, cred: &Cred, dir: &Object, path: &CStr, attr: &SetAttr) -> VfsResult<()> {
         self.identity.judge(|| {
-            let parent = self.attr(dir)?;
+            let parent = self.rights(dir)?;
             posix::check(&parent, cred, posix::EXEC)?;
             if find(dir, path, ResolveFlags::empty()).is_ok() {
                 return Err(VfsError::Exists);
@@ -412,7 +430,7 @@ impl Core {
             let own = Attr {
                 uid: cred.uid,
                 gid: cred.gid,
-                ..parent
+                ..parent.attr
             };
             posix::check_set_attr(
                 &own,

@@ -23,11 +23,14 @@ impl Core {
         if changes.is_empty() {
             return self.attr(object);
         }
+        if changes.umask.is_some() {
+            return Err(VfsError::Invalid);
+        }
         if changes.size.is_some() {
             posix::require_file(object.kind)?;
         }
         self.identity
-            .judge(|| posix::check_set_attr(&self.attr(object)?, cred, changes))?;
+            .judge(|| posix::check_set_attr(&self.rights(object)?, cred, changes))?;
         let _busy = self.others.busy(object);
         self.identity
             .act(cred, || self.apply(cred, object, changes))?;

@@ -227,6 +227,52 @@ pub(super) fn fanotify_mark(
     check(done.into()).map(drop)
 }
 
+/// Whose quota [`get_quota`] asks for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum QuotaOf {
+    User(u32),
+    Group(u32),
+}
+
+/// What the kernel tells of a quota, in bytes; 0 is no limit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RawQuota {
+    pub(super) hard: u64,
+    pub(super) soft: u64,
+    pub(super) used: u64,
+}
+
+/// The space quota of a user or group on the file system of `object` (Linux 5.14 and later).
+pub(super) fn get_quota(object: BorrowedFd<'_>, of: QuotaOf) -> Result<RawQuota, Errno> {
+    // `SUBCMDSHIFT`, `USRQUOTA`, `GRPQUOTA` and `QIF_DQBLKSIZE` of <linux/quota.h>.
+    const SHIFT: u32 = 8;
+    const BLOCK: u64 = 1024;
+    let (kind, id) = match of {
+        QuotaOf::User(id) => (0, id),
+        QuotaOf::Group(id) => (1, id),
+    };
+    let command = (libc::Q_GETQUOTA as u32) << SHIFT | kind;
+    let mut raw = MaybeUninit::<libc::dqblk>::zeroed();
+    // SAFETY: the kernel writes a `dqblk` into room of that size, which outlives the call.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_quotactl_fd,
+            object.as_raw_fd(),
+            command,
+            id,
+            raw.as_mut_ptr(),
+        )
+    };
+    check(done)?;
+    // SAFETY: all zeros is a valid value of this struct of integers, and the kernel wrote over it.
+    let raw = unsafe { raw.assume_init() };
+    Ok(RawQuota {
+        hard: raw.dqb_bhardlimit.saturating_mul(BLOCK),
+        soft: raw.dqb_bsoftlimit.saturating_mul(BLOCK),
+        used: raw.dqb_curspace,
+    })
+}
+
 fn check(result: libc::c_long) -> Result<libc::c_long, Errno> {
     if result < 0 {
         let error = std::io::Error::last_os_error();

@@ -41,7 +41,7 @@ impl Core {
         posix::require_xattrs(object.kind)?;
         let name = key(name)?;
         self.identity
-            .judge(|| posix::check_xattr(&self.attr(object)?, cred, false))?;
+            .judge(|| posix::check_xattr(&self.rights(object)?, cred, false))?;
         let path = proc_path(object.as_fd());
         let value = self.identity.act(cred, || {
             fill(XATTR_MAX, |room| rustix::fs::getxattr(&path, &name, room))
@@ -89,7 +89,7 @@ impl Core {
     ) -> VfsResult<DirChange> {
         posix::require_xattrs(object.kind)?;
         self.identity
-            .judge(|| posix::check_xattr(&self.attr(object)?, cred, true))?;
+            .judge(|| posix::check_xattr(&self.rights(object)?, cred, true))?;
         let path = proc_path(object.as_fd());
         let _busy = self.others.busy(object);
         let ((), change) = self.alter(object, || {

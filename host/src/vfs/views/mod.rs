@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dittofs_sdk::vfs::{
-    Access, Attr, Capabilities, CreateHow, Created, Cred, DirChange, File, FileSystem, FsInfo,
-    FsStat, Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess, ReadDirLimit, SetAttr,
-    SetXattr, Touch, VfsError, VfsResult, Watch, Watcher, XattrListing, XattrName, posix,
+    Access, Acl, Attr, Capabilities, CreateHow, Created, Cred, DirChange, File, FileSystem, FsInfo,
+    FsStat, Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess, Quota, ReadDirLimit,
+    SetAttr, SetXattr, Touch, VfsError, VfsResult, Watch, Watcher, XattrListing, XattrName, posix,
 };
 
 pub use self::registry::Domain;
@@ -48,6 +48,22 @@ impl View {
 
     fn file(&self, file: Handle, open: Arc<dyn File>) -> Arc<dyn File> {
         Arc::new(ViewFile::new(Arc::clone(&self.0), file, open))
+    }
+
+    fn created(&self, created: Op<Created>, access: OpenAccess) -> Op<Created> {
+        let view = self.clone();
+        then(created, move |created| {
+            let created = created?;
+            let file = created.node.handle;
+            // Of what was there before others may know; opening it has changed nothing yet.
+            if !created.created {
+                view.0.place.announce(&file, touch_of(access))?;
+            }
+            Ok(Created {
+                file: view.file(file, created.file),
+                ..created
+            })
+        })
     }
 }
 
@@ -171,20 +187,8 @@ impl FileSystem for View {
         attr: &SetAttr,
         access: OpenAccess,
     ) -> Op<Created> {
-        let view = self.clone();
         let created = self.0.fs.create(cred, dir, name, how, attr, access);
-        then(created, move |created| {
-            let created = created?;
-            let file = created.node.handle;
-            // Of what was there before others may know; opening it has changed nothing yet.
-            if !created.created {
-                view.0.place.announce(&file, touch_of(access))?;
-            }
-            Ok(Created {
-                file: view.file(file, created.file),
-                ..created
-            })
-        })
+        self.created(created, access)
     }
 
     fn remove(&self, cred: &Cred, dir: &Handle, name: Name<'_>) -> Op<DirChange> {
@@ -274,6 +278,46 @@ impl FileSystem for View {
         self.0.changing(object, Touch::META, || {
             self.0.fs.remove_xattr(cred, object, name)
         })
+    }
+
+    fn acl(&self, object: &Handle) -> Op<Acl> {
+        self.0.fs.acl(object)
+    }
+
+    fn set_acl(&self, cred: &Cred, object: &Handle, acl: &Acl) -> Op<Attr> {
+        self.0
+            .changing(object, Touch::META, || self.0.fs.set_acl(cred, object, acl))
+    }
+
+    fn make_with_acl(
+        &self,
+        cred: &Cred,
+        dir: &Handle,
+        name: Name<'_>,
+        what: &NewNode,
+        attr: &SetAttr,
+        acl: &Acl,
+    ) -> Op<Made> {
+        self.0.fs.make_with_acl(cred, dir, name, what, attr, acl)
+    }
+
+    fn create_with_acl(
+        &self,
+        cred: &Cred,
+        dir: &Handle,
+        name: Name<'_>,
+        how: CreateHow,
+        attr: &SetAttr,
+        acl: &Acl,
+        access: OpenAccess,
+    ) -> Op<Created> {
+        let fs = &self.0.fs;
+        let created = fs.create_with_acl(cred, dir, name, how, attr, acl, access);
+        self.created(created, access)
+    }
+
+    fn quota(&self, object: &Handle) -> Op<Quota> {
+        self.0.fs.quota(object)
     }
 
     fn watch(

@@ -190,6 +190,7 @@ pub fn creation_sets_owner_size_and_times(f: &Fixture) {
         size: Some(5000),
         atime: Some(SetTime::To(time)),
         mtime: Some(SetTime::To(time)),
+        ..SetAttr::default()
     };
     let (how, access) = (CreateHow::Guarded, OpenAccess::Write);
     let made = wait(f.fs.create(&f.owner, &root, name("file"), how, &attr, access)).unwrap();

@@ -11,6 +11,7 @@
 //! [`Capabilities::IDENTITY`](dittofs_sdk::vfs::Capabilities::IDENTITY) and does not judge by
 //! permission bits alone.
 
+mod acl;
 mod attrs;
 mod create;
 mod data;
@@ -30,6 +31,7 @@ use dittofs_sdk::vfs::{
     Node, Op, OpenAccess, ReadDirLimit, SetAttr, Stability, VfsError, VfsResult,
 };
 
+pub use acl::*;
 pub use attrs::*;
 pub use create::*;
 pub use data::*;
@@ -336,6 +338,18 @@ macro_rules! vfs_conformance {
             own_accesses_are_not_told
             others_are_told_and_wait
             others_proceed_if_the_watcher_says_so
+            without_a_list_the_mode_is_one
+            list_and_mode_agree
+            a_new_list_moves_the_change_counter
+            owners_set_lists_of_their_kind
+            lists_decide
+            one_group_must_grant_it_all
+            lists_of_directories_decide
+            a_default_list_is_inherited
+            an_owner_given_keeps_what_was_inherited
+            a_creation_mask_takes_away
+            a_new_object_has_the_list_it_was_made_with
+            long_lists_are_kept
         }
     };
     (@ $fixture:expr; $($check:ident)+) => {
