@@ -1,10 +1,11 @@
-//! The smallest client: COMPOUNDs of operations without arguments, and EXCHANGE_ID, by hand.
+//! The smallest client: COMPOUNDs by hand. Longer ones are put together by [`Operations`].
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
+use crate::operations::{Operations, Results};
 use crate::site::PATIENCE;
 
 /// NFS4ERR_MINOR_VERS_MISMATCH
@@ -58,39 +59,55 @@ impl Client {
 
     /// One operation, with its arguments, as words.
     pub fn compound(&mut self, minor: u32, operation: &[u32]) -> Result<Answer> {
+        self.send(minor, 1, &bytes(operation))?;
+        let mut reply = self.receive()?;
+        let status = reply.word()?;
+        let tag = String::from_utf8(reply.opaque()?)?;
+        Ok(Answer {
+            status,
+            tag,
+            results: reply.word()?,
+        })
+    }
+
+    /// Several operations, of which all but the last must succeed; the status of that, and its
+    /// results.
+    pub fn run(&mut self, minor: u32, operations: &Operations) -> Result<(u32, Results)> {
+        self.send(minor, operations.count(), operations.bytes())?;
+        let mut reply = self.receive()?;
+        let (status, _tag, results) = (reply.word()?, reply.opaque()?, reply.word()?);
+        ensure!(
+            results == operations.count(),
+            "status {status} after {results} of {} operations",
+            operations.count()
+        );
+        Ok((status, reply))
+    }
+
+    fn send(&mut self, minor: u32, count: u32, operations: &[u8]) -> Result<()> {
         self.xid += 1;
         // A call of NFSv4 COMPOUND with AUTH_SYS as root; then the tag, the minor version, the count.
         let mut words = vec![self.xid, 0, 2, 100_003, 4, 1];
         words.extend([1, 20, 0, 0, 0, 0, 0, 0, 0]);
-        words.extend([4, u32::from_be_bytes(*b"echo"), minor, 1]);
-        words.extend(operation);
-        let mark = (words.len() * 4) as u32 | 1 << 31;
-        let record: Vec<u8> = std::iter::once(&mark)
-            .chain(&words)
-            .flat_map(|word| word.to_be_bytes())
-            .collect();
-        self.stream.write_all(&record)?;
-        self.answer()
+        words.extend([4, u32::from_be_bytes(*b"echo"), minor, count]);
+        let mark = (words.len() * 4 + operations.len()) as u32 | 1 << 31;
+        let head = [&[mark], words.as_slice()].concat();
+        self.stream
+            .write_all(&[&bytes(&head), operations].concat())?;
+        Ok(())
     }
 
-    fn answer(&mut self) -> Result<Answer> {
+    /// The reply to the last call, after its header.
+    fn receive(&mut self) -> Result<Results> {
         let length = self.word()? & !(1 << 31);
         let mut record = vec![0; length as usize];
         self.stream.read_exact(&mut record)?;
-        let mut words = record
-            .chunks_exact(4)
-            .map(|word| word.try_into().map(u32::from_be_bytes));
-        let mut next = || words.next().context("a short reply")?.context("a word");
-        let header = [next()?, next()?, next()?, next()?, next()?, next()?];
-        ensure!(header == [self.xid, 1, 0, 0, 0, 0], "{header:?}");
-        let status = next()?;
-        ensure!(next()? == 4, "the tag has another length");
-        let tag = String::from_utf8(next()?.to_be_bytes().to_vec())?;
-        Ok(Answer {
-            status,
-            tag,
-            results: next()?,
-        })
+        let mut reply = Results::new(record);
+        for expected in [self.xid, 1, 0, 0, 0, 0] {
+            let word = reply.word()?;
+            ensure!(word == expected, "{word} in the header, not {expected}");
+        }
+        Ok(reply)
     }
 
     fn word(&mut self) -> Result<u32> {
@@ -98,4 +115,8 @@ impl Client {
         self.stream.read_exact(&mut word)?;
         Ok(u32::from_be_bytes(word))
     }
+}
+
+fn bytes(words: &[u32]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_be_bytes()).collect()
 }

@@ -5,6 +5,7 @@ pub mod dittofs;
 pub mod ganesha;
 pub mod kernel;
 pub mod network;
+pub mod operations;
 pub mod postgres;
 pub mod process;
 pub mod random;
