@@ -14,15 +14,16 @@
 //!   9  ops               one operation = one file
 //!  10  state::SlotGuard  keeps the encoded reply; the connection writes it
 //! ```
-//! `exports` is the gate to every file handle; `table` has one row per operation; `attr` has
-//! one row per attribute; `named` makes a file system of extended attributes; `state` knows
-//! neither clock nor socket.
+//! `exports` is the gate to every file handle; `table` has one row per operation, `errors` what
+//! each may answer; `attr` has one row per attribute; `named` makes a file system of extended
+//! attributes; `state` knows neither clock nor socket.
 
 pub mod attr;
 pub mod callback;
 pub mod compound;
 pub mod connection;
 pub mod entropy;
+pub mod errors;
 pub mod exports;
 pub mod identity;
 pub mod metrics;

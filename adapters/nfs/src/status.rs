@@ -153,9 +153,13 @@ impl Status {
     pub const COUNT: usize = 160;
 
     /// A number of its own below [`COUNT`](Self::COUNT), for tables.
-    pub fn index(self) -> usize {
+    pub const fn index(self) -> usize {
         let number = self as u32;
-        number.checked_sub(NFS4).map_or(number, |own| ERRNO + own) as usize
+        if number < NFS4 {
+            number as usize
+        } else {
+            (ERRNO + number - NFS4) as usize
+        }
     }
 }
 

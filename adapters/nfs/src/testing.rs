@@ -9,6 +9,7 @@
 //! An operation that the builder lacks is [`Compound::op`] with its number and what encodes its
 //! arguments. Results are read in order with [`Reply::ok_body`] or looked up as statuses.
 
+mod failing;
 mod files;
 mod peer;
 mod slow;
@@ -37,6 +38,7 @@ use crate::status::Status;
 use crate::types::{ClientId, FileHandle, SessionId, Verifier};
 use crate::xdr::{Decode, Encode, Reader, Writer};
 
+pub(crate) use failing::Failing;
 pub(crate) use peer::{Called, Peer};
 pub(crate) use slow::{FATAL, Slow};
 pub(crate) use wire::{Wire, receive, record};

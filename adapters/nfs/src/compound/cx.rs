@@ -151,8 +151,24 @@ impl Cx {
 
     /// Records the result of the operation of this number.
     pub fn record(&mut self, number: u32, status: Status) {
+        #[cfg(test)]
+        self.expect_listed(number, status);
         let operations = &self.server.metrics.operations;
         operations.ended(&mut self.stopwatch, number, status);
+    }
+
+    /// What the operator blocks is not supported, be it listed or not.
+    #[cfg(test)]
+    fn expect_listed(&self, number: u32, status: Status) {
+        let row = crate::table::row(number);
+        let blocked = row.is_some_and(|row| self.settings.blocks(row.name));
+        assert!(
+            crate::errors::allows(self.minor(), number, status)
+                || blocked && status == Status::Notsupp,
+            "{number} of {:?} must not answer {}",
+            self.minor(),
+            status.name(),
+        );
     }
 
     /// Bytes that the result of this operation may still take.

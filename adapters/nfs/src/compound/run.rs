@@ -7,6 +7,7 @@ use std::time::Instant;
 use dittofs_sdk::vfs::Buffer;
 
 use super::{Cx, Mode, Plan, Request};
+use crate::errors;
 use crate::metrics::Outcome;
 use crate::ops::sequence;
 use crate::rpc::Call;
@@ -34,7 +35,10 @@ pub async fn serve(server: Arc<Server>, call: Call, request: Request, reply: Buf
         server,
         settings: Arc::clone(&settings),
         call,
-        mode: Mode::V40,
+        mode: match minor {
+            Minor::V40 => Mode::V40,
+            Minor::V41 => Mode::Lone,
+        },
         now,
         current: None,
         saved: None,
@@ -59,7 +63,6 @@ pub async fn serve(server: Arc<Server>, call: Call, request: Request, reply: Buf
             if op.row().is_some_and(|row| row.number == sequence::NUMBER) {
                 cx.server.metrics.sequence.ended(Outcome::BadXdr);
             }
-            cx.mode = Mode::Lone;
             cx.reply_limit = settings.reply_limit();
             let (status, count) = run_ops(&mut cx, vec![op], 0).await;
             results.finish(&mut cx, status, count);
@@ -180,12 +183,15 @@ async fn run_ops(cx: &mut Cx, ops: Vec<Op>, before: u32) -> (Status, u32) {
             #[cfg(test)]
             assert!(cx.reply.position() <= most, "{row:?} said it needs less");
             // Only what changes nothing may find out this late; the others were refused.
-            if cx.overflows() {
-                cx.reply.truncate(start);
+            let told = if cx.overflows() {
                 cx.too_big()
             } else {
-                status
+                errors::fitting(cx.minor(), number, status)
+            };
+            if told != status {
+                cx.reply.truncate(start);
             }
+            told
         };
         cx.record(number, status);
         if status != Status::Ok {

@@ -1,6 +1,7 @@
 //! What holds for the adapter as a whole: both minor versions side by side, over real connections;
 //! and what its source and documents owe each other.
 
+mod answers_are_listed;
 mod concurrent_mixed_traffic;
 mod exactly_once;
 mod optional_operations;
