@@ -1,7 +1,7 @@
 //! The adapter as the host sees it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dittofs_sdk::{Adapter, Applied, Context, Error, FieldError, Health, Info, State as Prior};
 use serde_json::{Value, json};
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::exports::Exports;
 use crate::identity::Identity;
 use crate::metrics::Metrics;
+use crate::recovery::{Past, note_lease};
 use crate::server::Server;
 use crate::settings::Settings;
 
@@ -38,7 +39,11 @@ impl Adapter for NfsAdapter {
         let identity = Identity::load(&cx.kv()).await?;
         let metrics = Metrics::new(cx.metrics())?;
         let exports = Exports::new(&cx.shares());
-        let server = Arc::new(Server::new(settings, exports, identity, metrics));
+        let past = Past::load(cx.kv(), &settings)
+            .await
+            .map_err(Error::failed)?;
+        let server = Server::new(settings, exports, identity, metrics);
+        let server = Arc::new(server.after(past, Instant::now()));
         tokio::spawn(Arc::clone(&server).accept(listener));
         tokio::spawn(Arc::clone(&server).sweep());
         tokio::spawn(Arc::clone(&server).follow_shares(cx.clone()));
@@ -54,6 +59,11 @@ impl Adapter for NfsAdapter {
         let mut applied = Applied::default();
         if settings.listen != self.server.settings().listen {
             applied.pending_restart.push("listen".to_owned());
+        }
+        if settings.lease_time != self.server.settings().lease_time {
+            note_lease(&self.cx.kv(), &settings)
+                .await
+                .map_err(Error::failed)?;
         }
         self.server.set_settings(settings);
         Ok(applied)

@@ -29,6 +29,7 @@ pub mod identity;
 pub mod metrics;
 pub mod named;
 pub mod ops;
+pub mod recovery;
 pub mod rpc;
 pub mod server;
 pub mod settings;

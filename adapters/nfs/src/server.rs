@@ -15,6 +15,7 @@ use crate::connection::{self, Connection};
 use crate::exports::Exports;
 use crate::identity::Identity;
 use crate::metrics::Metrics;
+use crate::recovery::Records;
 use crate::settings::Settings;
 use crate::state::{Link, State};
 
@@ -31,6 +32,7 @@ pub struct Server {
     pub callbacks: Callbacks,
     /// What is counted.
     pub metrics: Metrics,
+    pub(crate) records: Records,
     settings: Arc<ArcSwap<Settings>>,
     exports: ArcSwap<Exports>,
     /// Keyed at random, so that nobody can make two requests look the same.
@@ -40,7 +42,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server that accepts nothing yet.
+    /// A server that accepts nothing yet. It keeps no records, unless it comes
+    /// [`after`](Self::after) an earlier one.
     pub fn new(settings: Settings, exports: Exports, identity: Identity, metrics: Metrics) -> Self {
         let (keys, meter) = (RandomState::new(), Arc::clone(&metrics.state));
         let state = State::new(identity.boot, Instant::now(), &keys, meter);
@@ -51,6 +54,7 @@ impl Server {
             state,
             callbacks,
             metrics,
+            records: Records::default(),
             settings,
             exports: ArcSwap::from_pointee(exports),
             digests: ahash::RandomState::new(),
@@ -159,20 +163,10 @@ impl Server {
                 () = self.draining() => return,
                 () = tokio::time::sleep(SWEEP) => {}
             }
-            self.end_leases(Instant::now());
+            self.end_leases(Instant::now()).await;
             let settings = self.settings();
             self.state.publish(settings.metrics_max_sessions as usize);
         }
-    }
-
-    /// Ends what has not been used for too long.
-    pub fn end_leases(&self, now: Instant) {
-        let limits = self.settings().limits();
-        for client in self.state.overdue(now, &limits) {
-            // Files are closed here, after all locks of the state are released.
-            drop(self.state.discard(&client, now));
-        }
-        self.state.forget_unused(now, limits.lease);
     }
 
     /// Follows the host's list of shares until the server drains.

@@ -37,6 +37,12 @@ pub struct Settings {
     #[schemars(range(min = 0, max = 2_592_000), extend("x-group" = "Timeouts", "x-unit" = "s", "x-applies" = "live"))]
     pub courtesy_time: u32,
 
+    /// How long, after a restart, clients may take back what they had, while others get nothing new;
+    /// at least the lease that they knew. It ends early when all of them have, and there is none
+    /// if no client was on record.
+    #[schemars(range(min = 10, max = 3600), extend("x-group" = "Timeouts", "x-unit" = "s", "x-applies" = "next-grace"))]
+    pub grace_period: u32,
+
     /// How long one request may take to arrive before its connection is closed.
     #[schemars(range(min = 1, max = 3600), extend("x-group" = "Timeouts", "x-unit" = "s", "x-applies" = "live"))]
     pub record_timeout: u32,
@@ -118,6 +124,7 @@ impl Default for Settings {
             v4_max_minor_version: Minor::HIGHEST as u32,
             lease_time: 90,
             courtesy_time: 86_400,
+            grace_period: 90,
             record_timeout: 60,
             callback_timeout: 5,
             max_connections: 0,
@@ -252,6 +259,11 @@ impl Settings {
             0 => usize::MAX,
             most => most as usize,
         }
+    }
+
+    /// The grace period.
+    pub fn grace(&self) -> Duration {
+        Duration::from_secs(self.grace_period.into())
     }
 
     /// The lease.

@@ -18,6 +18,7 @@ mod wire;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
 use bytes::Bytes;
 use dittofs_memfs::{MemoryFs, Options};
@@ -31,6 +32,7 @@ use crate::connection::Connection;
 use crate::exports::Exports;
 use crate::identity::Identity;
 use crate::metrics::Metrics;
+use crate::recovery::Past;
 use crate::rpc::{Auth, Call};
 use crate::server::Server;
 use crate::settings::Settings;
@@ -98,6 +100,30 @@ impl Harness {
 
     pub(crate) fn exporting(settings: Settings, share: Share) -> Self {
         Self::reporting(settings, share, Metrics::default())
+    }
+
+    /// Start number `start` of a server whose records `host` keeps; the share outlives it.
+    pub(crate) async fn started(
+        host: &Arc<MemoryHost>,
+        share: &Share,
+        settings: Settings,
+        start: u32,
+    ) -> Self {
+        let (cx, _running) = host.context(Arc::from([]));
+        let past = Past::load(cx.kv(), &settings).await.unwrap();
+        let shares: dittofs_sdk::Shares = Arc::from([Arc::new(share.clone())]);
+        let identity = Identity::new(Uuid::from_u128(42), start);
+        let server = Server::new(
+            settings,
+            Exports::new(&shares),
+            identity,
+            Metrics::default(),
+        );
+        Self {
+            server: Arc::new(server.after(past, Instant::now())),
+            connection: connection(),
+            auth: Auth::Sys(Cred::user(1000, 1000)),
+        }
     }
 
     fn reporting(settings: Settings, share: Share, metrics: Metrics) -> Self {

@@ -269,7 +269,7 @@ async fn sessions_are_counted_from_their_making_to_their_end() {
     h.create_session(id, number).await;
     assert_eq!(destroyed("client_restarted"), Some(1));
     let lease = h.server.settings().lease();
-    h.server.end_leases(Instant::now() + 2 * lease);
+    h.server.end_leases(Instant::now() + 2 * lease).await;
     assert_eq!(destroyed("lease_expired"), Some(1));
 
     assert_eq!(total(&host, "dittofs_nfs_sessions_created_total"), 3);
@@ -382,8 +382,8 @@ async fn operations_bytes_and_locks_are_counted_and_timed() {
     assert_eq!(total(&host, "dittofs_nfs_minor_version_mismatch_total"), 1);
 
     let limits = h.server.settings().limits();
-    h.server
-        .end_leases(Instant::now() + 2 * limits.lease + limits.courtesy);
+    let late = Instant::now() + 2 * limits.lease + limits.courtesy;
+    h.server.end_leases(late).await;
     h.server.state.publish(100);
     assert_eq!(total(&host, "dittofs_locks_active"), 0);
 }

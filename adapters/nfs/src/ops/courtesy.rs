@@ -2,6 +2,7 @@
 //! <https://www.rfc-editor.org/rfc/rfc8881#section-8.4.3>
 
 use crate::compound::Cx;
+use crate::state::Client;
 use crate::state::files::Rival;
 
 /// How often an operation is tried: each time something was in the way that may be taken away.
@@ -42,34 +43,19 @@ pub async fn past_silent<T, E>(
 }
 
 /// Takes `rivals` away, if all of their owners are silent; false if not.
-#[expect(
-    clippy::unused_async,
-    reason = "clients' records are written first, soon"
-)]
 pub async fn make_way(cx: &Cx, rivals: &[Rival]) -> bool {
-    if rivals.is_empty() {
-        return false;
-    }
-    let (state, lease) = (&cx.server.state, cx.settings.lease());
-    if state.silent_owners(rivals, cx.now, lease).is_none() {
-        return false;
-    }
-    drop(state.take_from_silent(rivals, cx.now, lease));
-    true
+    let lease = cx.settings.lease();
+    !rivals.is_empty() && cx.server.make_way(rivals, cx.now, lease).await
 }
 
 /// Ends the client that has been silent for the longest time; false if there is none.
-#[expect(
-    clippy::unused_async,
-    reason = "clients' records are written first, soon"
-)]
 pub async fn make_room(cx: &Cx) -> bool {
-    let state = &cx.server.state;
-    let Some(client) = state.most_silent(cx.now, cx.settings.lease()) else {
+    let (state, lease) = (&cx.server.state, cx.settings.lease());
+    let Some(client) = state.most_silent(cx.now, lease) else {
         return false;
     };
-    drop(state.discard(&client, cx.now));
-    true
+    let back = |client: &Client| !state.is_silent(client, cx.now, lease);
+    cx.server.discard(&client, cx.now, back).await
 }
 
 /// Makes room for one more client, if need be and possible.

@@ -206,7 +206,13 @@ impl Operation for Args {
         let created = server
             .state
             .create_session(creation, cx.now, &settings.limits());
+        drop(created.files);
         let ok = created.result?;
+        // It may have confirmed the client, which is on record before anybody can rely on it
+        // (RFC 8881 §8.4.3).
+        if let Some(client) = server.state.clients.find(self.client) {
+            server.record(client.name()).await?;
+        }
         // Not that of an earlier request, of which this is a retry.
         if ok.session == id && ok.flags & CONN_BACK_CHAN != 0 {
             let session = server.state.session(id)?;

@@ -21,8 +21,14 @@ impl Operation for Args {
 
     async fn run(self, cx: &mut Cx) -> Result<(), Status> {
         // The own client has a session at least, that of SEQUENCE: it is found busy by that.
+        let client = cx.server.state.clients.find(self.client);
         let files = cx.server.state.destroy_client(self.client)?;
         drop(files);
+        if let Some(client) = client {
+            let name = client.name();
+            cx.server.record(name.clone()).await?;
+            cx.server.reclaimed(&name).await;
+        }
         Ok(())
     }
 }

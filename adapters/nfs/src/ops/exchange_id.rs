@@ -7,7 +7,7 @@ use crate::compound::{Cx, Operation};
 use crate::state::Principal;
 use crate::state::v41::Exchange;
 use crate::status::Status;
-use crate::types::{Bitmap, ClientId, OPAQUE_MAX, Verifier};
+use crate::types::{Bitmap, ClientId, Minor, OPAQUE_MAX, Verifier};
 use crate::xdr::{BadXdr, Decode, Encode, Reader, Writer, xdr_struct};
 
 /// The client can deal with moved file systems (EXCHGID4_FLAG_SUPP_MOVED_*).
@@ -182,6 +182,11 @@ impl Operation for Args {
         };
         let server = &cx.server;
         let limits = server.settings().limits();
+        if !exchange.update {
+            let name = (Minor::V41, exchange.owner.clone());
+            let give = server.give_name(&name, exchange.principal, cx.now, limits.lease);
+            give.await;
+        }
         let exchanged = server.state.exchange_id(&exchange, cx.now, &limits)?;
         let confirmed = if exchanged.confirmed { CONFIRMED_R } else { 0 };
         let owner = Bytes::copy_from_slice(server.identity.owner.as_bytes());

@@ -22,7 +22,11 @@ impl Operation for Args {
 
     async fn run(self, cx: &mut Cx) -> Result<(), Status> {
         let stateid = io::actual(cx, self.stateid)?;
-        cx.server.state.files.free(io::caller(cx), &stateid)
+        cx.server.state.files.free(io::caller(cx), &stateid)?;
+        if let Some(client) = cx.session_client() {
+            cx.server.acknowledged(client).await;
+        }
+        Ok(())
     }
 }
 

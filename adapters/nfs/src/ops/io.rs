@@ -8,6 +8,7 @@ use std::sync::Arc;
 use dittofs_sdk::vfs::{File, OpenAccess};
 
 use super::courtesy::{Obstacle, past_silent};
+use super::reclaim;
 use crate::compound::Cx;
 use crate::exports::{FileKey, ShareObject};
 use crate::state::files::Caller;
@@ -33,6 +34,8 @@ pub async fn file_for(
     let bypass = stateid == StateId::READ_BYPASS && !access.writes();
     if bypass || stateid == StateId::READ_BYPASS || stateid == StateId::ANONYMOUS {
         if !bypass {
+            // Somebody may have denied it, and be about to say so again.
+            reclaim::after_grace(cx)?;
             not_denied(cx, &key, access, Status::Locked).await?;
         }
         return open_once(&object, access).await;
@@ -82,15 +85,6 @@ pub fn client_of(cx: &Cx, named: ClientId) -> Result<ClientId, Status> {
     match cx.session_client() {
         Some(client) => Ok(client.id),
         None => renew(cx, named).map(|()| named),
-    }
-}
-
-/// A 4.1 client gets nothing new before it has said what it takes back from before a restart
-/// (RFC 8881 §18.51.3); 4.0 has no such word.
-pub fn after_reclaims(cx: &Cx) -> Result<(), Status> {
-    match cx.session_client() {
-        Some(client) if !client.reclaim_complete() => Err(Status::Grace),
-        _ => Ok(()),
     }
 }
 

@@ -6,6 +6,7 @@ use super::courtesy::{Obstacle, past_silent};
 use super::io;
 use super::open::OwnerArg;
 use super::owner40::{self, Answer, Entered, Refused, Running};
+use super::reclaim;
 use crate::compound::{Cx, OpError, Operation};
 use crate::exports::FileKey;
 use crate::state::files::{
@@ -108,11 +109,9 @@ impl Args {
             limit: cx.settings.lock_bound(),
         };
         let key = cx.share_object(Status::BadStateid)?.key();
-        if self.reclaim {
-            // There is no grace period to reclaim in (RFC 8881 §8.4.2.1).
-            return Err(Status::NoGrace.into());
+        if !self.reclaim {
+            reclaim::may_get_new(cx)?;
         }
-        io::after_reclaims(cx)?;
         match &self.locker {
             Locker::First {
                 lock_seqid, owner, ..
@@ -122,10 +121,7 @@ impl Args {
                 let running = enter_as_locker(cx, &owner, *lock_seqid).await?;
                 let files = &cx.server.state.files;
                 let attempt = || files.lock_first(io::caller(cx), stateid, &key, &owner, request);
-                let result = past_silent(cx, attempt, |error| {
-                    obstacle(cx, error, &key, &owner, request)
-                });
-                let result = result.await.map_err(Refused::from);
+                let result = self.granted(cx, attempt, &key, &owner, request).await;
                 running.note(&result, None);
                 result
             }
@@ -133,12 +129,31 @@ impl Args {
                 let files = &cx.server.state.files;
                 let owner = files.owner_of(io::caller(cx), stateid)?;
                 let attempt = || files.lock_more(io::caller(cx), stateid, &key, request);
-                let result = past_silent(cx, attempt, |error| {
-                    obstacle(cx, error, &key, &owner, request)
-                });
-                result.await.map_err(Refused::from)
+                self.granted(cx, attempt, &key, &owner, request).await
             }
         }
+    }
+
+    /// Takes the lock: a new one unless a client that is not silent stands against it, an old one as it
+    /// was.
+    async fn granted(
+        &self,
+        cx: &Cx,
+        attempt: impl Fn() -> Result<StateId, LockError>,
+        key: &FileKey,
+        owner: &Owner,
+        request: LockRequest,
+    ) -> Result<StateId, Refused> {
+        if self.reclaim {
+            reclaim::may_reclaim(cx, owner.client)?;
+            return attempt().map_err(|error| match error {
+                LockError::Denied(_) => reclaim::conflict(Status::Denied).into(),
+                LockError::Status(status) => status.into(),
+            });
+        }
+        let obstacle = |error: &LockError| obstacle(cx, error, key, owner, request);
+        let granted = past_silent(cx, attempt, obstacle).await;
+        granted.map_err(Refused::from)
     }
 }
 

@@ -8,6 +8,7 @@ use super::io;
 use super::lock::{Denied, KindArg};
 use super::open::OwnerArg;
 use super::owner40::Refused;
+use super::reclaim;
 use crate::compound::{Cx, Operation};
 use crate::state::files::{Range, Role};
 use crate::status::Status;
@@ -35,6 +36,7 @@ impl Operation for Args {
 
     async fn run(self, cx: &mut Cx) -> Result<(), Refused> {
         let range = Range::new(self.offset, self.length)?;
+        reclaim::after_grace(cx)?;
         let object = cx.share_object(Status::Isdir)?;
         let kind = object.share.fs.attr(&object.handle).await;
         require_file(cx.minor(), kind.map_err(Status::from)?.kind)?;

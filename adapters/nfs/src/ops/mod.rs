@@ -43,6 +43,7 @@ pub mod putrootfh;
 pub mod read;
 pub mod readdir;
 pub mod readlink;
+pub mod reclaim;
 pub mod reclaim_complete;
 pub mod release_lockowner;
 pub mod remove;

@@ -2,6 +2,7 @@
 //! <https://www.rfc-editor.org/rfc/rfc8881#section-18.51>
 
 use crate::compound::{Cx, Operation};
+use crate::state::News;
 use crate::status::Status;
 use crate::xdr::xdr_struct;
 
@@ -24,11 +25,16 @@ impl Operation for Args {
             return cx.object().map(drop);
         }
         let client = cx.session_client().ok_or(Status::OpNotInSession)?;
-        if client.complete_reclaim() {
-            Ok(())
-        } else {
-            Err(Status::CompleteAlready)
+        if client.reclaim_complete() {
+            return Err(Status::CompleteAlready);
         }
+        cx.server.established(client).await?;
+        if !client.complete_reclaim() {
+            return Err(Status::CompleteAlready);
+        }
+        client.untell(News::RESTART_RECLAIM_NEEDED);
+        cx.server.reclaimed(&client.name()).await;
+        Ok(())
     }
 }
 

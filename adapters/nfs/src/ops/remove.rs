@@ -31,6 +31,8 @@ impl Operation for Args {
     async fn run(self, cx: &mut Cx) -> Result<ChangeInfo, Status> {
         let name = Name::new(&self.name)?;
         let dir = cx.writable()?;
+        // Somebody may be about to take back an open of it.
+        super::reclaim::after_grace(cx)?;
         dir.share
             .fs
             .remove(&dir.cred, &dir.handle, name)

@@ -51,6 +51,8 @@ impl Operation for Args {
         if source.share.id != target.share.id {
             return Err(Status::Xdev);
         }
+        // Somebody may be about to take back an open of what is replaced.
+        super::reclaim::after_grace(cx)?;
         let (source, target) = target
             .share
             .fs

@@ -32,9 +32,11 @@ impl Operation for Args {
                 .state
                 .confirm(self.client, self.confirm, principal, cx.now, &limits)?;
         drop(files);
-        if let Some(client) = cx.server.state.clients.find(self.client) {
-            cx.server.callbacks.introduced(&client);
-        }
+        let client = cx.server.state.clients.find(self.client);
+        let client = client.ok_or(Status::StaleClientid)?;
+        // On record before anybody can rely on it (RFC 7530 §9.6.3.4).
+        cx.server.record(client.name()).await?;
+        cx.server.callbacks.introduced(&client);
         Ok(())
     }
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::grace::Name;
 use super::session::Session;
 use crate::callback::Dial;
 use crate::rpc::Auth;
@@ -50,6 +51,9 @@ pub struct Client {
     pub path_found: Notify,
     lease: Lease,
     reclaim_complete: AtomicBool,
+    established: AtomicBool,
+    suspect: AtomicBool,
+    leaving: AtomicBool,
     notices: Arc<Notices>,
     pub(super) sessions: Mutex<Vec<Weak<Session>>>,
 }
@@ -73,6 +77,9 @@ impl Client {
             path_found: Notify::new(),
             lease,
             reclaim_complete: AtomicBool::new(false),
+            established: AtomicBool::new(false),
+            suspect: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
             notices: Arc::default(),
             sessions: Mutex::default(),
         }
@@ -81,6 +88,11 @@ impl Client {
     /// Whether it came by SETCLIENTID.
     pub fn is_v40(&self) -> bool {
         self.minor == Minor::V40
+    }
+
+    /// What it calls itself, and in which minor version.
+    pub fn name(&self) -> Name {
+        (self.minor, self.owner.clone())
     }
 
     /// Renews the lease.
@@ -97,6 +109,43 @@ impl Client {
     /// operation.
     pub fn reclaim_complete(&self) -> bool {
         self.reclaim_complete.load(Ordering::Acquire)
+    }
+
+    /// Notes whether the client may have state that it could reclaim after a restart.
+    pub fn establish(&self, established: bool) {
+        self.established.store(established, Ordering::Release);
+    }
+
+    /// Whether the client may have state that it could reclaim after a restart.
+    pub fn is_established(&self) -> bool {
+        self.established.load(Ordering::Acquire)
+    }
+
+    /// Notes whether the client loses, or has lost, state without having acknowledged that.
+    pub fn suspect(&self, suspect: bool) {
+        self.suspect.store(suspect, Ordering::Release);
+    }
+
+    /// Whether the client loses, or has lost, state without having acknowledged that.
+    pub fn is_suspect(&self) -> bool {
+        self.suspect.load(Ordering::Acquire)
+    }
+
+    /// Notes whether the client is about to be forgotten.
+    pub fn leave(&self, leaving: bool) {
+        self.leaving.store(leaving, Ordering::Release);
+    }
+
+    /// What is to be on record of the client; `expected` is whether it may reclaim now.
+    pub(super) fn standing(&self, expected: bool) -> Option<Standing> {
+        if self.leaving.load(Ordering::Acquire) {
+            return None;
+        }
+        Some(Standing {
+            id: self.id,
+            principal: self.principal,
+            reclaimable: expected || (self.is_established() && !self.is_suspect()),
+        })
     }
 
     /// Tells the client from the next SEQUENCE on.
@@ -174,6 +223,17 @@ impl News {
     pub(super) const BACKCHANNEL_FAULT: Self = Self(0x400);
     /// The server has restarted and the client has not said that it took back all it had.
     pub const RESTART_RECLAIM_NEEDED: Self = Self(0x100);
+}
+
+/// What is to be on record of a confirmed client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Its number in this start.
+    pub id: ClientId,
+    /// Who established it.
+    pub principal: Principal,
+    /// Whether it could reclaim if the server restarted now.
+    pub reclaimable: bool,
 }
 
 /// All that SEQUENCE tells a client.

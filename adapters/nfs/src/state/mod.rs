@@ -5,6 +5,7 @@
 pub mod answers;
 pub mod clients;
 pub mod files;
+pub mod grace;
 mod registry;
 pub mod session;
 pub mod v40;
@@ -12,6 +13,7 @@ pub mod v41;
 
 mod back;
 mod budget;
+mod census;
 mod client;
 mod courtesy;
 mod link;
@@ -33,13 +35,15 @@ use std::time::{Duration, Instant};
 use dittofs_sdk::vfs::File;
 
 use crate::status::Status;
-use crate::types::SessionId;
+use crate::types::{Minor, SessionId};
 
 pub use answers::Answers;
 pub use back::{Back, BackSlot, Backchannel};
-pub use client::{Client, News, Principal};
+pub use census::Census;
+pub use client::{Client, News, Principal, Standing};
 pub use clients::Clients;
 pub use files::Files;
+pub use grace::Grace;
 pub use link::{Direction, Link};
 pub use meter::{End, Meter, SlotSeries, Unbound};
 pub use session::{Begun, InSession, RequestInfo, Session, SlotGuard};
@@ -53,6 +57,8 @@ pub struct State {
     pub clients: Clients,
     /// Opens and locks.
     pub files: Files,
+    /// Whether clients take back what they had before a restart.
+    pub grace: Grace,
     /// What was answered to 4.0 clients.
     pub answers: Answers,
     sessions: Shards<SessionId, Arc<Session>>,
@@ -88,6 +94,7 @@ impl State {
         Self {
             clients: Clients::new(boot, now, keys),
             files: Files::new(boot, keys.clone()),
+            grace: Grace::default(),
             answers: Answers::default(),
             sessions: Shards::new(keys),
             meter,
@@ -98,6 +105,20 @@ impl State {
     /// The session of this name.
     pub fn session(&self, id: SessionId) -> Result<Arc<Session>, Status> {
         self.sessions.find(&id).ok_or(Status::Badsession)
+    }
+
+    /// What is to be on record of the client of this name; nothing if there is none.
+    pub fn standing(&self, name: &grace::Name) -> Option<Standing> {
+        let client = self.named(name)?;
+        client.standing(self.grace.expects(name, client.principal))
+    }
+
+    /// The confirmed client of this name.
+    pub fn named(&self, (minor, owner): &grace::Name) -> Option<Arc<Client>> {
+        match minor {
+            Minor::V40 => self.clients.v40.lock().confirmed(owner),
+            Minor::V41 => self.clients.v41.lock().confirmed(owner),
+        }
     }
 
     /// A connection was closed: it is part of no session any more.

@@ -2,11 +2,12 @@
 //! that is not, in either minor version (RFC 7530 §16.33.5, RFC 8881 §18.35.4).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::Limits;
+use super::{Client, Limits};
 use crate::status::Status;
 use crate::types::ClientId;
 
@@ -16,6 +17,12 @@ pub(super) trait Unconfirmed {
     fn id(&self) -> ClientId;
     /// When it was made.
     fn since(&self) -> Instant;
+}
+
+/// A record that is confirmed.
+pub(super) trait Confirmation {
+    /// The client.
+    fn client(&self) -> &Arc<Client>;
 }
 
 /// The records by owner.
@@ -52,6 +59,14 @@ impl<C, P> Default for Owner<C, P> {
 impl<C, P> Owner<C, P> {
     pub(super) fn is_empty(&self) -> bool {
         self.confirmed.is_none() && self.pending.is_none()
+    }
+}
+
+impl<C: Confirmation, P> Registry<C, P> {
+    /// The confirmed client of this name.
+    pub(super) fn confirmed(&self, owner: &[u8]) -> Option<Arc<Client>> {
+        let confirmed = self.owners.get(owner)?.confirmed.as_ref()?;
+        Some(Arc::clone(confirmed.client()))
     }
 }
 

@@ -218,6 +218,12 @@ impl Owner {
     }
 }
 
+impl registry::Confirmation for Confirmed {
+    fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+}
+
 impl registry::Unconfirmed for Pending {
     fn id(&self) -> ClientId {
         self.id

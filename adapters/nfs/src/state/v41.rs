@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use dittofs_sdk::vfs::File;
 
-use super::client::{Client, Principal};
+use super::client::{Client, News, Principal};
 use super::link::Link;
 use super::session::{Fore, Session};
 use super::{Backchannel, End, Limits, State, registry};
@@ -272,6 +272,9 @@ impl State {
                     pending.principal,
                     self.clients.lease(now),
                 ));
+                if self.grace.expects(&client.name(), client.principal) {
+                    client.tell(News::RESTART_RECLAIM_NEEDED);
+                }
                 self.files.admit_client(client.id, client.notices());
                 self.clients.insert(&client);
                 let replaced = owner.confirmed.replace(Confirmed {
@@ -340,7 +343,8 @@ impl State {
         Ok(self.forget_v41(&mut registry, &client))
     }
 
-    pub(super) fn has_state(&self, client: &Client) -> bool {
+    /// Whether the client has anything that keeps its name from others.
+    pub fn has_state(&self, client: &Client) -> bool {
         !client.sessions.lock().is_empty() || self.files.has_state(client.id)
     }
 
@@ -388,6 +392,12 @@ impl Owner {
             .filter(|confirmed| confirmed.client.id == id)
             .map(|confirmed| &mut confirmed.creations)
             .ok_or(Status::StaleClientid)
+    }
+}
+
+impl registry::Confirmation for Confirmed {
+    fn client(&self) -> &Arc<Client> {
+        &self.client
     }
 }
 

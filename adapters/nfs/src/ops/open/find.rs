@@ -44,14 +44,12 @@ pub(super) async fn find(
         (Claim::Null(name), How::Find) => by_name(cx, name, access).await,
         (Claim::Null(name), how) => create(cx, name, how, access).await,
         (Claim::Handle, _) if cx.minor() == Minor::V40 => Err(Status::Badxdr),
-        (Claim::Handle, How::Find) => {
+        (Claim::Handle | Claim::Previous, How::Find) => {
             let object = cx.share_object(Status::Isdir)?.clone();
             opened(cx, object, access).await
         }
         // Only a name can be created.
-        (Claim::Handle, _) => Err(Status::Inval),
-        // There is no grace period, and no open to reclaim (RFC 8881 §8.4.2.1).
-        (Claim::Previous, _) => Err(Status::NoGrace),
+        (Claim::Handle | Claim::Previous, _) => Err(Status::Inval),
         // No delegation was ever granted.
         (Claim::Delegated(_), _) => Err(Status::BadStateid),
         (Claim::DelegatedBefore, _) => Err(Status::Notsupp),

@@ -14,6 +14,7 @@ use self::find::Found;
 use super::courtesy::{Obstacle, past_silent};
 use super::io;
 use super::owner40::{self, Answer, Refused, Running};
+use super::reclaim;
 use crate::compound::{Cx, Operation};
 use crate::exports::{FileKey, Object};
 use crate::state::files::{self, Numbered, OpenRequest, Owner, Role, Step, Turn};
@@ -34,7 +35,7 @@ impl Operation for Args {
             let result = self.open(cx, owner, true).await.map_err(Refused::from);
             return Running::Unnumbered.finish(result, None);
         }
-        let guard = owner40::lock(cx, &owner).await?;
+        let mut guard = owner40::lock(cx, &owner).await?;
         let step = Step {
             op: Numbered::Open,
             seqid: self.seqid,
@@ -50,10 +51,12 @@ impl Operation for Args {
             }
             return owner40::replay(cached);
         }
-        let confirmed = guard.confirmed;
-        if !confirmed {
+        if !guard.confirmed {
             drop(cx.server.state.files.release_owner(&owner));
         }
+        // Reclaims are never to be confirmed (RFC 7530 §9.1.11).
+        guard.confirmed |= self.claim.is_reclaim();
+        let confirmed = guard.confirmed;
         let running = Running::Numbered(guard, step);
         let result = self.open(cx, owner, confirmed).await.map_err(Refused::from);
         let current = match (&result, &cx.current) {
@@ -82,11 +85,18 @@ impl OwnerArg {
 }
 
 impl Args {
+    /// Whether its time has come, or has not passed. What is under a delegation is as old as that.
+    fn in_time(&self, cx: &Cx, client: ClientId) -> Result<(), Status> {
+        match self.claim {
+            Claim::Null(_) | Claim::Handle => reclaim::may_get_new(cx),
+            Claim::Previous => reclaim::may_reclaim(cx, client),
+            Claim::Delegated(_) | Claim::DelegatedBefore => Ok(()),
+        }
+    }
+
     async fn open(self, cx: &mut Cx, owner: Owner, confirmed: bool) -> Result<Opened, Status> {
         let (share, want) = self.share(cx.minor())?;
-        if !self.claim.is_reclaim() {
-            io::after_reclaims(cx)?;
-        }
+        self.in_time(cx, owner.client)?;
         let found = find::find(cx, &self.claim, &self.how, share.access()).await?;
         let request = OpenRequest {
             owner,
@@ -97,7 +107,18 @@ impl Args {
             confirmed,
             limit: cx.settings.open_bound(),
         };
-        let opened = open_for(cx, &request).await?;
+        let opened = match self.claim {
+            Claim::Previous => {
+                let files = &cx.server.state.files;
+                let opened = files.open(io::caller(cx), &request);
+                opened.map_err(reclaim::conflict)?
+            }
+            _ => open_for(cx, &request).await?,
+        };
+        if let Err(status) = established(cx, request.owner.client).await {
+            drop(cx.server.state.files.undo_open(opened));
+            return Err(status);
+        }
         if found.truncate
             && let Err(status) = truncate(cx, &found, share.access()).await
         {
@@ -113,6 +134,18 @@ impl Args {
             attrs: found.attrs,
             delegation: NoDelegation(want),
         })
+    }
+}
+
+/// The first OPEN of a 4.0 client in this start is what entitles it to reclaim after the next
+/// (RFC 7530 §9.6.3.4); in 4.1 RECLAIM_COMPLETE has done so.
+async fn established(cx: &Cx, client: ClientId) -> Result<(), Status> {
+    if cx.minor() != Minor::V40 {
+        return Ok(());
+    }
+    match cx.server.state.clients.find(client) {
+        Some(client) => cx.server.established(&client).await,
+        None => Err(Status::Expired),
     }
 }
 

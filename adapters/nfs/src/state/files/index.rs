@@ -175,7 +175,6 @@ impl Index {
     }
 
     /// How many opens and locked ranges there are, and clients that may have some.
-    #[cfg(test)]
     pub(super) fn totals(&self) -> (usize, usize, usize) {
         let inner = self.inner.lock();
         (inner.opens, inner.ranges, inner.clients.len())

@@ -28,6 +28,7 @@ use self::index::Index;
 use self::revoked::Losses;
 use self::shard::{Entry, Shard};
 use self::stateid::{Ids, SHARDS};
+use super::census::Census;
 use super::client::Notices;
 use crate::exports::FileKey;
 use crate::status::Status;
@@ -155,6 +156,25 @@ impl Files {
     pub fn forget_idle_owners(&self, now: Instant, lease: Duration) {
         let has_state = |owner: &Owner| self.index.has_owner(owner);
         self.owners.forget_idle(now, lease, has_state);
+    }
+
+    /// How much there is of all clients.
+    pub(super) fn census(&self) -> Census {
+        let (opens, ranges, admitted) = self.index.totals();
+        let mut census = Census {
+            opens,
+            ranges,
+            admitted,
+            owners: self.owners.count(),
+            losses: self.losses.total(),
+            ..Census::default()
+        };
+        for shard in &self.shards {
+            let shard = shard.lock();
+            census.states += shard.states.len();
+            census.files += shard.files.len();
+        }
+        census
     }
 
     /// Whether the client has any open or lock.

@@ -211,6 +211,12 @@ impl Owners {
         }
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        let inner = self.inner.lock();
+        inner.clients.values().map(HashMap::len).sum()
+    }
+
     pub(super) fn release_client(&self, client: ClientId) {
         let mut inner = self.inner.lock();
         let owners = inner.clients.remove(&client).unwrap_or_default();

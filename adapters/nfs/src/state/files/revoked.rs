@@ -144,6 +144,11 @@ impl Losses {
         }
     }
 
+    /// How many losses there are of all clients.
+    pub(super) fn total(&self) -> usize {
+        self.inner.lock().states.len()
+    }
+
     /// How many losses of the client are not acknowledged.
     pub(super) fn count(&self, client: ClientId) -> usize {
         let inner = self.inner.lock();
