@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use dittofs_sdk::{Adapter, Applied, Context, Error, FieldError, Health, Info, State as Prior};
 use serde_json::{Value, json};
 
+use crate::callback::tell_turns;
 use crate::exports::Exports;
 use crate::identity::Identity;
 use crate::metrics::Metrics;
@@ -46,6 +47,7 @@ impl Adapter for NfsAdapter {
         let server = Arc::new(server.after(past, Instant::now()));
         tokio::spawn(Arc::clone(&server).accept(listener));
         tokio::spawn(Arc::clone(&server).sweep());
+        tokio::spawn(tell_turns(Arc::clone(&server)));
         tokio::spawn(Arc::clone(&server).follow_shares(cx.clone()));
         tracing::info!(%address, "serving NFSv4");
         Ok(Self {

@@ -30,9 +30,6 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client that could not be reached is left alone, at first and at most.
 const REST: Duration = Duration::from_secs(1);
 const REST_MAX: Duration = Duration::from_mins(1);
-/// How often a recall is repeated that the client does not understand: it may have overtaken
-/// the reply to OPEN.
-const OVERTAKEN: u32 = 3;
 
 /// How one 4.0 client is called.
 #[derive(Debug, Default)]
@@ -226,7 +223,7 @@ impl Callbacks {
         deadline: Instant,
     ) -> Result<Answer, Failure> {
         let mut patience = Patience::until(deadline);
-        let (mut sent, mut overtaken) = (false, 0);
+        let mut sent = false;
         loop {
             let Ok(connected) = timeout_at(deadline, self.connect(&client.dial)).await else {
                 return Err(Failure::NoPath);
@@ -255,11 +252,6 @@ impl Callbacks {
             match answer {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(Status::Delay)) => {}
-                Ok(Err(Status::BadStateid | Status::Badhandle))
-                    if matches!(call, Call::Recall { .. }) && overtaken < OVERTAKEN =>
-                {
-                    overtaken += 1;
-                }
                 Ok(Err(status)) => return Err(Failure::Refused(status)),
                 Err(Refused::Rpc | Refused::Garbage) => {
                     client.dial.failed(&line);

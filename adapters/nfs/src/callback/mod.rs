@@ -15,6 +15,7 @@ mod line;
 mod session;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod wire;
 
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use crate::types::{Bitmap, FileHandle, SessionId, StateId};
 pub use address::Endpoint;
 pub use dial::Dial;
 pub use line::Line;
+pub use turns::tell_turns;
 
 /// What the server asks of a client.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use super::reclaim;
 use crate::compound::{Cx, OpError, Operation};
 use crate::exports::FileKey;
 use crate::state::files::{
-    Conflict, LockError, LockKind, LockRequest, Numbered, Owner, Range, Role, Step, Turn,
+    Conflict, LockError, LockKind, LockRequest, Numbered, Owner, Range, Role, Step, Turn, Waits,
 };
 use crate::status::Status;
 use crate::types::{ClientId, Minor, OPAQUE_MAX, StateId};
@@ -34,9 +34,14 @@ xdr_struct! {
 }
 
 /// nfs_lock_type4. The kinds that wait (READW_LT, WRITEW_LT) are answered at once: the client asks
-/// again, as it must be ready to (RFC 8881 §18.10.3).
+/// again, as it must be ready to (RFC 8881 §18.10.3), and keeps its place meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KindArg(pub LockKind);
+pub struct KindArg {
+    /// For what.
+    pub kind: LockKind,
+    /// Whether the client will ask again.
+    pub blocking: bool,
+}
 
 /// locker4
 #[derive(Debug)]
@@ -102,11 +107,24 @@ impl Operation for Args {
 }
 
 impl Args {
+    /// A client that can be called is told when it may have the lock.
+    fn waits(&self, cx: &Cx) -> Result<Waits, Status> {
+        let client = cx.session_client().filter(|_| self.kind.blocking);
+        let told = client.is_some_and(|client| cx.server.callbacks.reaches(client));
+        Ok(Waits {
+            blocking: self.kind.blocking,
+            now: cx.now,
+            lease: cx.settings.lease(),
+            tell: told.then_some(cx.object()?.file_handle()),
+        })
+    }
+
     async fn lock(&self, cx: &Cx, stateid: &StateId) -> Result<StateId, Refused> {
         let request = LockRequest {
             range: Range::new(self.offset, self.length)?,
-            kind: self.kind.0,
+            kind: self.kind.kind,
             limit: cx.settings.lock_bound(),
+            waits: self.waits(cx)?,
         };
         let key = cx.share_object(Status::BadStateid)?.key();
         if !self.reclaim {
@@ -204,11 +222,14 @@ impl From<LockError> for Refused {
 
 impl Decode for KindArg {
     fn decode(reader: &mut Reader) -> Result<Self, BadXdr> {
-        match reader.read::<u32>()? {
-            1 | 3 => Ok(Self(LockKind::Read)),
-            2 | 4 => Ok(Self(LockKind::Write)),
-            _ => Err(BadXdr),
-        }
+        let (kind, blocking) = match reader.read::<u32>()? {
+            1 => (LockKind::Read, false),
+            2 => (LockKind::Write, false),
+            3 => (LockKind::Read, true),
+            4 => (LockKind::Write, true),
+            _ => return Err(BadXdr),
+        };
+        Ok(Self { kind, blocking })
     }
 }
 

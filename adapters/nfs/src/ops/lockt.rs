@@ -45,7 +45,7 @@ impl Operation for Args {
         let state = &cx.server.state;
         let mut conflicts = state
             .files
-            .lock_conflicts(&object.key(), &owner, range, self.kind.0)
+            .lock_conflicts(&object.key(), &owner, range, self.kind.kind)
             .into_iter();
         // A lock of a silent client would not keep a LOCK from being granted.
         let lease = cx.settings.lease();

@@ -23,6 +23,7 @@ use crate::types::{ClientId, Minor};
 
 const CONFIRM: u32 = 2;
 const LOCKTYPE_POSIX: u32 = 4;
+const MAY_NOTIFY_LOCK: u32 = 0x20;
 
 impl Operation for Args {
     type Ok = Answer<Opened>;
@@ -130,7 +131,7 @@ impl Args {
         Ok(Opened {
             stateid: opened.stateid,
             change: found.change,
-            flags: LOCKTYPE_POSIX | if confirmed { 0 } else { CONFIRM },
+            flags: LOCKTYPE_POSIX | if confirmed { 0 } else { CONFIRM } | may_notify_lock(cx),
             attrs: found.attrs,
             delegation: NoDelegation(want),
         })
@@ -147,6 +148,14 @@ async fn established(cx: &Cx, client: ClientId) -> Result<(), Status> {
         Some(client) => cx.server.established(&client).await,
         None => Err(Status::Expired),
     }
+}
+
+/// OPEN4_RESULT_MAY_NOTIFY_LOCK for clients that can be called (RFC 8881 §20.11.3): they may
+/// ask less often for locks that they wait for.
+fn may_notify_lock(cx: &Cx) -> u32 {
+    let client = cx.session_client();
+    let told = client.is_some_and(|client| cx.server.callbacks.reaches(client));
+    if told { MAY_NOTIFY_LOCK } else { 0 }
 }
 
 /// Makes the open, unless a client that is not silent stands against it.

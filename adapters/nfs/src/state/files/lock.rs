@@ -4,6 +4,7 @@
 use super::range::{Held, LockKind, Range};
 use super::shard::{Entry, Lock, Shard};
 use super::stateid::{Caller, Id, next_seqid};
+use super::wait::Waits;
 use super::{Bound, Files, Owner};
 use crate::exports::FileKey;
 use crate::status::Status;
@@ -18,6 +19,8 @@ pub struct LockRequest {
     pub kind: LockKind,
     /// Most locked ranges.
     pub limit: Bound,
+    /// How it waits if it is denied.
+    pub waits: Waits,
 }
 
 /// A lock that stands against a wanted one.
@@ -132,6 +135,7 @@ impl Files {
             file.locks.unlock(id, range);
             self.index.add_ranges(client, before, file.locks.count(id));
         }
+        shard.review_waiters(key);
         let lock = shard.lock_mut(id)?;
         lock.seqid = next_seqid(lock.seqid);
         Ok(self.ids.stateid(id, lock.seqid))
@@ -172,10 +176,10 @@ impl Files {
         Ok(())
     }
 
-    /// Refuses what conflicts or exceeds the client's share of memory.
+    /// Refuses what conflicts or exceeds the client's share of memory, and remembers who waits.
     fn check(
         &self,
-        shard: &Shard,
+        shard: &mut Shard,
         caller: Caller,
         key: &FileKey,
         owner: &Owner,
@@ -186,7 +190,10 @@ impl Files {
             range: request.range,
             kind: request.kind,
         };
-        if let Some(conflict) = shard.conflicts(key, known, wanted).next() {
+        let held = shard.conflicts(key, known, wanted).next();
+        let conflict = held.or_else(|| shard.ahead(key, owner, wanted, &request.waits));
+        if let Some(conflict) = conflict {
+            shard.note_denied(key, owner, wanted, &request.waits);
             return Err(LockError::Denied(conflict));
         }
         if self.index.ranges_full(owner.client, request.limit) {
@@ -242,6 +249,7 @@ impl Files {
         };
         file.locks.lock(id, wanted);
         self.index.add_ranges(client, before, file.locks.count(id));
+        shard.granted(key, id);
         Ok(stateid)
     }
 }
@@ -249,6 +257,27 @@ impl Files {
 impl Shard {
     fn belongs(&self, lock: Id, open: Id) -> bool {
         matches!(self.states.get(&lock), Some(Entry::Lock(lock)) if lock.open == open)
+    }
+
+    /// Whoever waits for the file and goes first, if the request waits too.
+    fn ahead(&self, key: &FileKey, owner: &Owner, wanted: Held, waits: &Waits) -> Option<Conflict> {
+        let file = self.files.get(key).filter(|_| waits.blocking)?;
+        file.waiters.ahead(owner, wanted, waits.now)
+    }
+
+    /// A lock was granted: its owner waits no more, and may have let others go by asking for less
+    /// than it had.
+    fn granted(&mut self, key: &FileKey, id: Id) {
+        let Some(file) = self.files.get_mut(key) else {
+            return;
+        };
+        if file.waiters.is_empty() {
+            return;
+        }
+        if let Some(Entry::Lock(lock)) = self.states.get(&id) {
+            file.waiters.forget(&lock.owner);
+        }
+        self.review_waiters(key);
     }
 
     fn conflicts(

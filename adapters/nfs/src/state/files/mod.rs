@@ -16,6 +16,7 @@ mod rivals;
 mod shard;
 mod share;
 mod stateid;
+mod wait;
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use self::index::Index;
 use self::revoked::Losses;
 use self::shard::{Entry, Shard};
 use self::stateid::{Ids, SHARDS};
+use self::wait::Waiting;
 use super::census::Census;
 use super::client::Notices;
 use crate::exports::FileKey;
@@ -44,6 +46,7 @@ pub use rivals::Rival;
 pub use share::Share;
 pub use stateid::Caller;
 pub(crate) use stateid::Id;
+pub use wait::{Waits, YourTurn};
 
 /// Who opens or locks: a name that a client gives to a process or user of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -77,6 +80,7 @@ pub struct Files {
     shards: Box<[Mutex<Shard>]>,
     index: Index,
     losses: Arc<Losses>,
+    waiting: Arc<Waiting>,
 }
 
 impl Files {
@@ -84,7 +88,8 @@ impl Files {
     /// a stateid or choose the shard of a file.
     pub fn new(boot: u32, keys: RandomState) -> Self {
         let losses = Arc::<Losses>::default();
-        let shard = |_| Mutex::new(Shard::new(Arc::clone(&losses)));
+        let waiting = Arc::<Waiting>::default();
+        let shard = |_| Mutex::new(Shard::new(Arc::clone(&losses), Arc::clone(&waiting)));
         Self {
             owners: Owners::default(),
             ids: Ids::new(boot, keys.clone()),
@@ -92,6 +97,7 @@ impl Files {
             shards: (0..SHARDS).map(shard).collect(),
             index: Index::default(),
             losses,
+            waiting,
         }
     }
 

@@ -73,6 +73,13 @@ impl Range {
     }
 }
 
+impl Held {
+    /// Whether two owners can't hold both.
+    pub(super) fn stands_against(self, other: Self) -> bool {
+        self.kind.conflicts(other.kind) && self.range.overlaps(other.range)
+    }
+}
+
 impl LockKind {
     fn conflicts(self, other: Self) -> bool {
         self == Self::Write || other == Self::Write

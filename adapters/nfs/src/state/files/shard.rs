@@ -6,10 +6,11 @@ use std::sync::Arc;
 use dittofs_sdk::vfs::{File, OpenAccess};
 
 use super::index::Index;
-use super::range::Locks;
+use super::range::{Held, Locks};
 use super::revoked::{Losses, Revoked};
 use super::share::{Modes, Tally};
 use super::stateid::{Caller, Id};
+use super::wait::{Waiters, Waiting, Waits};
 use super::{Owner, ToClose};
 use crate::exports::FileKey;
 use crate::state::recent::Recent;
@@ -24,6 +25,7 @@ pub(super) struct Shard {
     /// What 4.0 clients lost with their leases.
     pub(super) expired: Recent<Id, EXPIRED>,
     losses: Arc<Losses>,
+    waiting: Arc<Waiting>,
 }
 
 /// What a stateid names.
@@ -39,6 +41,8 @@ pub(super) struct OpenFile {
     pub(super) lockers: HashMap<Owner, Id>,
     pub(super) tally: Tally,
     pub(super) locks: Locks,
+    /// Who waits for them.
+    pub(super) waiters: Waiters,
 }
 
 /// One owner's open of one file.
@@ -115,12 +119,13 @@ impl Open {
 }
 
 impl Shard {
-    pub(super) fn new(losses: Arc<Losses>) -> Self {
+    pub(super) fn new(losses: Arc<Losses>, waiting: Arc<Waiting>) -> Self {
         Self {
             files: HashMap::new(),
             states: HashMap::new(),
             expired: Recent::default(),
             losses,
+            waiting,
         }
     }
 
@@ -211,8 +216,13 @@ impl Shard {
                 index.remove_open(&open.owner, id);
                 if let Some(file) = self.files.get_mut(&open.key) {
                     file.opens.remove(&open.owner);
+                    let client = open.owner.client;
+                    if !file.opens.keys().any(|owner| owner.client == client) {
+                        file.waiters.forget_client(client);
+                    }
                     file.tally.remove(open.modes.share());
                 }
+                self.review_waiters(&open.key);
                 self.forget_unused(&open.key);
                 closed.extend(open.reader);
                 closed.extend(open.writer);
@@ -227,11 +237,41 @@ impl Shard {
                 if let Ok(open) = self.open_mut(lock.open) {
                     open.lockers.retain(|&locker| locker != id);
                 }
+                self.review_waiters(&lock.key);
                 self.forget_unused(&lock.key);
             }
             None => {}
         }
         closed
+    }
+
+    /// Locks of a file have changed: it may be the turn of somebody who waits for them.
+    pub(super) fn review_waiters(&mut self, key: &FileKey) {
+        let file = self.files.get_mut(key);
+        if file.is_some_and(|file| !file.waiters.is_empty() && file.review_waiters()) {
+            self.waiting.ring(key);
+        }
+    }
+
+    /// A lock was denied: remembers who waits for it.
+    pub(super) fn note_denied(
+        &mut self,
+        key: &FileKey,
+        owner: &Owner,
+        wanted: Held,
+        waits: &Waits,
+    ) {
+        let Some(file) = self.files.get_mut(key) else {
+            return;
+        };
+        if waits.blocking {
+            self.waiting.begun(key);
+        } else if file.waiters.is_empty() {
+            return;
+        }
+        if file.denied(owner, wanted, waits) {
+            self.waiting.ring(key);
+        }
     }
 
     fn forget_unused(&mut self, key: &FileKey) {

@@ -5,6 +5,8 @@ use uuid::Uuid;
 
 use super::*;
 
+mod waiting;
+
 const V41: Caller = Caller::V41(ClientId(1));
 const ME: u32 = 1000;
 const OTHER: Caller = Caller::V41(ClientId(2));
@@ -80,6 +82,12 @@ fn want(offset: u64, length: u64, kind: LockKind) -> LockRequest {
         range: Range::new(offset, length).unwrap(),
         kind,
         limit: bound(100),
+        waits: Waits {
+            blocking: false,
+            now: Instant::now(),
+            lease: Duration::from_secs(90),
+            tell: None,
+        },
     }
 }
 
