@@ -1,8 +1,13 @@
 //! What attributes are read from: one snapshot of an object and of its file system.
 
-use dittofs_sdk::vfs::{Attr, Capabilities, FsInfo, FsStat, Kind, Name, Time};
+use dittofs_sdk::vfs::{
+    Acl, Attr, Capabilities, FsInfo, FsStat, Kind, Name, PosixAcls, Quota, Time, VfsError,
+};
 
-use super::table::{self, FILEID, MOUNTED_ON_FILEID, NAMED_ATTR, RDATTR_ERROR, encode_values};
+use super::acl;
+use super::table::{
+    self, ACLS, FILEID, MOUNTED_ON_FILEID, NAMED_ATTR, QUOTAS, RDATTR_ERROR, encode_values,
+};
 use crate::compound::Cx;
 use crate::exports::{Object, PseudoDir};
 use crate::named;
@@ -39,8 +44,20 @@ pub struct Facts<'a> {
     pub attr: Attr,
     /// Its number, or that of the junction where a share begins (RFC 8881 §5.8.2.23).
     pub mounted_on: u64,
-    /// Whether it has named attributes; false unless that was wanted.
+    /// What had to be asked for beside its attributes.
+    pub further: Further,
+}
+
+/// What few clients want of an object and its file system has to be asked for; nothing unless it
+/// is wanted.
+#[derive(Debug, Default)]
+pub struct Further {
+    /// Whether it has named attributes.
     pub named_attr: bool,
+    /// Its access control lists; none if its mode is its list.
+    pub acls: Option<Box<PosixAcls>>,
+    /// What may still be allocated to it.
+    pub quota: Quota,
 }
 
 /// Gathers what the attributes `wanted` of `object` are read from.
@@ -50,23 +67,43 @@ pub async fn facts<'a>(cx: &Cx, object: &'a Object, wanted: Bitmap) -> Result<Fa
         Object::Pseudo(dir) => pseudo_attr(dir),
         Object::Share(object) => object.share.fs.attr(&object.handle).await?,
     };
-    let named_attr = has_named_attributes(object, wanted).await?;
+    let further = further(object, wanted).await?;
     let facts = Facts::new(fs, object, attr, wanted, cx);
-    Ok(Facts {
-        named_attr,
-        ..facts
-    })
+    Ok(Facts { further, ..facts })
 }
 
-/// Whether `object` has named attributes, if that is wanted (RFC 8881 §5.8.1.8).
-pub async fn has_named_attributes(object: &Object, wanted: Bitmap) -> Result<bool, Status> {
-    match object {
-        Object::Share(object) if wanted.contains(NAMED_ATTR) && !object.is_named() => {
-            Ok(named::any(&object.share.fs, &object.handle).await?)
-        }
-        _ => Ok(false),
+/// Asks for what of `wanted` is not among an object's attributes. A named attribute has none of
+/// it: it is as protected, and as limited, as its object.
+pub async fn further(object: &Object, wanted: Bitmap) -> Result<Further, Status> {
+    let mut further = Further::default();
+    let (Object::Share(object), false) = (object, wanted.and(FURTHER).is_empty()) else {
+        return Ok(further);
+    };
+    let fs = &object.share.fs;
+    if wanted.contains(NAMED_ATTR) && !object.is_named() {
+        further.named_attr = named::any(fs, &object.handle).await?;
     }
+    if !wanted.and(ACLS).is_empty() && !object.is_named() {
+        further.acls = match fs.acl(&object.handle).await {
+            Ok(Acl::Posix(acls)) => Some(Box::new(acls)),
+            // Neither links nor whole file systems without lists have any.
+            Err(VfsError::NotSupported) => None,
+            Ok(_) => return Err(Status::Serverfault),
+            Err(error) => return Err(error.into()),
+        };
+    }
+    if !wanted.and(QUOTAS).is_empty() {
+        let limited = fs.info().capabilities.contains(Capabilities::QUOTA) && !object.is_named();
+        further.quota = if limited {
+            fs.quota(&object.handle).await?
+        } else {
+            fs.stat_fs().await?.into()
+        };
+    }
+    Ok(further)
 }
+
+const FURTHER: Bitmap = ACLS.or(QUOTAS).with(NAMED_ATTR);
 
 /// Gathers what the objects of the file system of `object` have in common.
 pub async fn fs_facts(cx: &Cx, object: &Object, wanted: Bitmap) -> Result<FsFacts, Status> {
@@ -109,13 +146,35 @@ impl<'a> Facts<'a> {
             object,
             attr,
             mounted_on,
-            named_attr: false,
+            further: Further::default(),
         }
     }
 
     /// Whether the object is a named attribute or a directory of such.
     pub(super) fn is_named(&self) -> bool {
         matches!(self.object, Object::Share(object) if object.is_named())
+    }
+
+    /// Appends the object's lists, those that its mode is if it has no others.
+    pub(super) fn write_acl(&self, write: fn(&[acl::Ace], &mut Writer), writer: &mut Writer) {
+        let of_mode;
+        let acls = if let Some(acls) = &self.further.acls {
+            acls
+        } else {
+            of_mode = PosixAcls::of_mode(self.attr.mode);
+            &of_mode
+        };
+        let is_dir = self.attr.kind == Kind::Dir;
+        write(&acl::Aces { acls, is_dir }.list(), writer);
+    }
+
+    /// The path of the file system's root.
+    pub(super) fn fs_root(&self) -> impl Iterator<Item = &str> {
+        let path = match self.object {
+            Object::Pseudo(_) => "",
+            Object::Share(object) => &object.share.name,
+        };
+        path.split('/').filter(|part| !part.is_empty())
     }
 
     /// Whether the file system has this capability.

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use dittofs_sdk::vfs::{SetAttr, SetTime, Time};
 
+use super::acl::AclToSet;
 use super::table;
 use crate::status::Status;
 use crate::types::{Bitmap, Minor};
@@ -20,7 +21,7 @@ xdr_struct! {
 }
 
 /// Attributes that a client wants set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Settable {
     /// For the file system. A mode that came with a mask is the one for a new object.
     pub changes: SetAttr,
@@ -28,6 +29,8 @@ pub struct Settable {
     pub mask: Bitmap,
     /// The mode bits that are to change, if not all (`mode_set_masked`).
     pub mode_mask: Option<u32>,
+    /// An access control list.
+    pub acl: Option<AclToSet>,
 }
 
 impl FAttr {
@@ -41,9 +44,14 @@ impl FAttr {
         if !self.mask.minus(table::settable(minor)).is_empty() {
             return Err(Status::Inval);
         }
-        // Two modes at once contradict each other (RFC 8881 §5.11.3).
-        if self.mask.contains(table::MODE) && self.mask.contains(table::MODE_SET_MASKED) {
-            return Err(Status::Inval);
+        // Two modes at once contradict each other (RFC 8881 §5.11.3), and so do two lists.
+        for (one, other) in [
+            (table::MODE, table::MODE_SET_MASKED),
+            (table::ACL, table::DACL),
+        ] {
+            if self.mask.contains(one) && self.mask.contains(other) {
+                return Err(Status::Inval);
+            }
         }
         let mut reader = Reader::new(self.values.clone());
         let mut settable = Settable {
@@ -89,13 +97,18 @@ pub(super) fn mode_of(reader: &mut Reader) -> Result<u32, Status> {
 /// largest number means "leave it" to chown(2) and is no user either.
 pub(super) fn id_of(reader: &mut Reader) -> Result<u32, Status> {
     let name: Bytes = reader.read()?;
+    id_from(&name)
+}
+
+/// The number that a name is.
+pub(super) fn id_from(name: &[u8]) -> Result<u32, Status> {
     if name.is_empty() {
         return Err(Status::Inval);
     }
     if !name.iter().all(u8::is_ascii_digit) {
         return Err(Status::Badowner);
     }
-    std::str::from_utf8(&name)
+    std::str::from_utf8(name)
         .ok()
         .and_then(|digits| digits.parse().ok())
         .filter(|&id| id != u32::MAX)
@@ -171,7 +184,7 @@ mod tests {
     #[test]
     fn an_attribute_that_is_not_there_or_can_only_be_read_is_refused() {
         let refused = |mask: &[u32], minor| fattr(mask, |_| {}).settable(minor).unwrap_err();
-        assert_eq!(refused(&[12], Minor::V41), Status::Attrnotsupp);
+        assert_eq!(refused(&[14], Minor::V41), Status::Attrnotsupp);
         assert_eq!(refused(&[74], Minor::V40), Status::Attrnotsupp);
         assert_eq!(refused(&[20], Minor::V41), Status::Inval);
         assert_eq!(refused(&[11], Minor::V41), Status::Inval);

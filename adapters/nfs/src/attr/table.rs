@@ -2,6 +2,7 @@
 
 use dittofs_sdk::vfs::{Capabilities, Kind, Time};
 
+use super::acl;
 use super::facts::Facts;
 use super::set::{Settable, id_of, mode_of, settime};
 use crate::status::Status;
@@ -23,11 +24,19 @@ enum Use {
     Put(Set),
 }
 
+/// The first minor version that has an attribute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Since {
+    V40,
+    V41,
+    /// None that is served, yet (RFC 7862, RFC 8275).
+    V42,
+}
+
 /// What the table says of an attribute.
 struct Row {
     number: u32,
-    /// The first minor version that has it.
-    since: Minor,
+    since: Since,
     usage: Use,
 }
 
@@ -38,7 +47,7 @@ macro_rules! attributes {
         pub const $name: u32 = $number;)*
 
         const TABLE: &[Row] = &[
-            $(Row { number: $number, since: Minor::$since, usage: $usage },)*
+            $(Row { number: $number, since: Since::$since, usage: $usage },)*
         ];
     };
 }
@@ -53,12 +62,13 @@ attributes! {
      4 SIZE               V40 Both(|f, w| w.write(&f.attr.size), |r, s| { s.changes.size = Some(r.read()?); Ok(()) });
      5 LINK_SUPPORT       V40 Get(|f, w| w.write(&f.can(Capabilities::LINKS)));
      6 SYMLINK_SUPPORT    V40 Get(|f, w| w.write(&f.can(Capabilities::SYMLINKS)));
-     7 NAMED_ATTR         V40 Get(|f, w| w.write(&f.named_attr));
+     7 NAMED_ATTR         V40 Get(|f, w| w.write(&f.further.named_attr));
      8 FSID               V40 Get(|f, w| { w.write(&f.fs.fsid.0); w.write(&f.fs.fsid.1); });
      9 UNIQUE_HANDLES     V40 Get(|_, w| w.write(&true));
     10 LEASE_TIME         V40 Get(|f, w| w.write(&f.fs.lease));
     11 RDATTR_ERROR       V40 Get(|_, w| w.write(&Status::Ok));
-    13 ACLSUPPORT         V40 Get(|_, w| w.write(&0_u32));
+    12 ACL                V40 Both(|f, w| f.write_acl(acl::write_acl, w), |r, s| { s.acl = Some(acl::read_acl(r)?); Ok(()) });
+    13 ACLSUPPORT         V40 Get(|_, w| w.write(&acl::SUPPORTED));
     15 CANSETTIME         V40 Get(|_, w| w.write(&true));
     16 CASE_INSENSITIVE   V40 Get(|f, w| w.write(&f.fs.info.case_insensitive));
     17 CASE_PRESERVING    V40 Get(|f, w| w.write(&f.fs.info.case_preserving));
@@ -68,6 +78,7 @@ attributes! {
     21 FILES_AVAIL        V40 Get(|f, w| w.write(&f.fs.stat.avail_files));
     22 FILES_FREE         V40 Get(|f, w| w.write(&f.fs.stat.free_files));
     23 FILES_TOTAL        V40 Get(|f, w| w.write(&f.fs.stat.total_files));
+    24 FS_LOCATIONS       V40 Get(fs_locations);
     26 HOMOGENEOUS        V40 Get(|_, w| w.write(&true));
     27 MAXFILESIZE        V40 Get(|f, w| w.write(&f.fs.info.max_file_size));
     28 MAXLINK            V40 Get(|f, w| w.write(&f.fs.info.max_links));
@@ -79,6 +90,9 @@ attributes! {
     35 NUMLINKS           V40 Get(|f, w| w.write(&f.attr.nlink));
     36 OWNER              V40 Both(|f, w| number(w, f.attr.uid), |r, s| { s.changes.uid = Some(id_of(r)?); Ok(()) });
     37 OWNER_GROUP        V40 Both(|f, w| number(w, f.attr.gid), |r, s| { s.changes.gid = Some(id_of(r)?); Ok(()) });
+    38 QUOTA_AVAIL_HARD   V40 Get(|f, w| w.write(&f.further.quota.avail_hard));
+    39 QUOTA_AVAIL_SOFT   V40 Get(|f, w| w.write(&f.further.quota.avail_soft));
+    40 QUOTA_USED         V40 Get(|f, w| w.write(&f.further.quota.used));
     41 RAWDEV             V40 Get(|f, w| { w.write(&f.attr.rdev.0); w.write(&f.attr.rdev.1); });
     42 SPACE_AVAIL        V40 Get(|f, w| w.write(&f.fs.stat.avail_bytes));
     43 SPACE_FREE         V40 Get(|f, w| w.write(&f.fs.stat.free_bytes));
@@ -92,6 +106,7 @@ attributes! {
     53 TIME_MODIFY        V40 Get(|f, w| time(w, f.attr.mtime));
     54 TIME_MODIFY_SET    V40 Put(|r, s| { s.changes.mtime = Some(settime(r)?); Ok(()) });
     55 MOUNTED_ON_FILEID  V40 Get(|f, w| w.write(&f.mounted_on));
+    58 DACL               V41 Both(|f, w| f.write_acl(acl::write_dacl, w), |r, s| { s.acl = Some(acl::read_dacl(r)?); Ok(()) });
     74 MODE_SET_MASKED    V41 Put(|r, s| {
         s.changes.mode = Some(mode_of(r)?);
         s.mode_mask = Some(mode_of(r)?);
@@ -99,6 +114,12 @@ attributes! {
     });
     75 SUPPATTR_EXCLCREAT V41 Get(|f, w| w.write(&exclusive_create(f.fs.minor)));
     76 FS_CHARSET_CAP     V41 Get(|_, w| w.write(&FSCHARSET_CAP4_CONTAINS_NON_UTF8));
+    79 CHANGE_ATTR_TYPE   V42 Get(|f, w| w.write(&change_attr_type(f)));
+    81 MODE_UMASK         V42 Put(|r, s| {
+        s.changes.mode = Some(mode_of(r)?);
+        s.changes.umask = Some(mode_of(r)? & 0o777);
+        Ok(())
+    });
 }
 
 /// A handle names its object as long as that exists.
@@ -122,15 +143,22 @@ macro_rules! rows {
 }
 
 const IN_V40: Bitmap = rows!(Row {
-    since: Minor::V40,
+    since: Since::V40,
     ..
 });
-const IN_V41: Bitmap = rows!(Row { .. });
+const IN_V41: Bitmap = rows!(Row {
+    since: Since::V40 | Since::V41,
+    ..
+});
 const WRITE_ONLY: Bitmap = rows!(Row { usage: Put(_), .. });
 const WRITABLE: Bitmap = rows!(Row {
     usage: Put(_) | Both(..),
     ..
 });
+/// What an object's lists are asked for.
+pub(super) const ACLS: Bitmap = Bitmap::of(&[ACL, DACL]);
+/// What its limits are asked for.
+pub(super) const QUOTAS: Bitmap = Bitmap::of(&[QUOTA_AVAIL_HARD, QUOTA_AVAIL_SOFT, QUOTA_USED]);
 /// The file system is asked for its space only if one of these is wanted.
 pub(super) const SPACE: Bitmap = Bitmap::of(&[
     FILES_AVAIL,
@@ -154,9 +182,10 @@ pub const fn readable(minor: Minor) -> Bitmap {
     supported(minor).minus(WRITE_ONLY)
 }
 
-/// The attributes that may only be set.
-pub const fn write_only() -> Bitmap {
-    WRITE_ONLY
+/// The attributes that may only be set. One that the minor version does not have is not among
+/// them: it is overlooked.
+pub const fn write_only(minor: Minor) -> Bitmap {
+    supported(minor).and(WRITE_ONLY)
 }
 
 /// The attributes that may be set.
@@ -224,10 +253,32 @@ fn file_type(kind: Kind, named: bool) -> u32 {
     }
 }
 
-/// A user or group as its number in decimal: under AUTH_SYS both sides know no better name
-/// (RFC 8881 §5.9).
-/// An owner: its number in decimal, written back to front.
-fn number(writer: &mut Writer, id: u32) {
+/// fs_locations4: where the file system is here, and nowhere else (RFC 8881 §11.16).
+fn fs_locations(facts: &Facts<'_>, writer: &mut Writer) {
+    writer.write(&(facts.fs_root().count() as u32));
+    for part in facts.fs_root() {
+        writer.write(part);
+    }
+    writer.write(&0_u32);
+}
+
+/// change_attr_type4 (RFC 7862 §12.2.3)
+fn change_attr_type(facts: &Facts<'_>) -> u32 {
+    const MONOTONIC_INCR: u32 = 0;
+    const TIME_METADATA: u32 = 3;
+    const UNDEFINED: u32 = 4;
+    if facts.can(Capabilities::CHANGE_COUNTS) {
+        MONOTONIC_INCR
+    } else if facts.can(Capabilities::CHANGE_IS_CTIME) {
+        TIME_METADATA
+    } else {
+        UNDEFINED
+    }
+}
+
+/// A user or group as its number in decimal, written back to front: under AUTH_SYS both sides
+/// know no better name (RFC 8881 §5.9).
+pub(super) fn number(writer: &mut Writer, id: u32) {
     let mut digits = [b'0'; 10];
     let mut rest = id;
     let mut count = 0;
@@ -259,9 +310,10 @@ mod tests {
     #[test]
     fn what_may_be_set_is_told_apart() {
         let numbers = |set: Bitmap| set.iter().collect::<Vec<_>>();
-        assert_eq!(numbers(settable(Minor::V40)), [4, 33, 36, 37, 48, 54]);
-        assert_eq!(numbers(write_only()), [48, 54, 74]);
-        assert!(readable(Minor::V41).and(write_only()).is_empty());
+        assert_eq!(numbers(settable(Minor::V40)), [4, 12, 33, 36, 37, 48, 54]);
+        assert_eq!(numbers(write_only(Minor::V40)), [48, 54]);
+        assert_eq!(numbers(write_only(Minor::V41)), [48, 54, 74]);
+        assert!(readable(Minor::V41).and(WRITE_ONLY).is_empty());
     }
 
     #[test]

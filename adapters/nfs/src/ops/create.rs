@@ -2,7 +2,7 @@
 //! <https://www.rfc-editor.org/rfc/rfc8881#section-18.4>
 
 use bytes::Bytes;
-use dittofs_sdk::vfs::{Name, NewNode, VfsError};
+use dittofs_sdk::vfs::{Kind, Name, NewNode, VfsError};
 
 use crate::attr::FAttr;
 use crate::compound::{Cx, Operation};
@@ -82,10 +82,9 @@ impl Operation for Args {
         }
         check_target(&node)?;
         let dir = cx.writable()?;
-        let made = dir
-            .share
-            .fs
-            .make(&dir.cred, &dir.handle, name, &node, &first.changes)
+        let made = first
+            .first(kind_of(&node), dir)?
+            .make(dir, name, &node)
             .await
             .map_err(|error| match error {
                 VfsError::NotSupported => Status::Badtype,
@@ -100,6 +99,17 @@ impl Operation for Args {
             change: made.dir.into(),
             set: first.mask,
         })
+    }
+}
+
+fn kind_of(node: &NewNode) -> Kind {
+    match node {
+        NewNode::Dir => Kind::Dir,
+        NewNode::Symlink(_) => Kind::Symlink,
+        NewNode::Block(..) => Kind::Block,
+        NewNode::Char(..) => Kind::Char,
+        NewNode::Fifo => Kind::Fifo,
+        NewNode::Socket => Kind::Socket,
     }
 }
 

@@ -22,11 +22,11 @@ impl Operation for Args {
     type Err = Status;
 
     fn reply_room(&self) -> usize {
-        attr::ENCODED_MAX
+        attr::encoded_max(self.wanted)
     }
 
     async fn run(self, cx: &mut Cx) -> Result<(), Status> {
-        if !self.wanted.and(attr::write_only()).is_empty() {
+        if !self.wanted.and(attr::write_only(cx.minor())).is_empty() {
             return Err(Status::Inval);
         }
         let object = cx.current.as_ref().ok_or(Status::Nofilehandle)?;
@@ -48,7 +48,7 @@ mod tests {
         let start = cx.reply.position();
         Args { wanted }.run(cx).await.unwrap();
         let body = Bytes::copy_from_slice(&cx.reply.as_slice()[start..]);
-        assert!(body.len() <= attr::ENCODED_MAX);
+        assert!(body.len() <= attr::encoded_max(wanted));
         let mut reader = Reader::new(body);
         (reader.read().unwrap(), reader.read().unwrap())
     }
@@ -59,7 +59,7 @@ mod tests {
         fixture.populate().await;
         let everything = (0..96)
             .fold(Bitmap::EMPTY, Bitmap::with)
-            .minus(attr::write_only());
+            .minus(attr::write_only(Minor::V41));
         for minor in [Minor::V40, Minor::V41] {
             for path in ["", "export", "export/file", "export/symlink"] {
                 let mut cx = fixture.at(minor, path).await;

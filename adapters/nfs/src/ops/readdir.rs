@@ -47,7 +47,7 @@ impl Operation for Args {
     }
 
     async fn run(self, cx: &mut Cx) -> Result<(), Status> {
-        if !self.wanted.and(attr::write_only()).is_empty() {
+        if !self.wanted.and(attr::write_only(cx.minor())).is_empty() {
             return Err(Status::Inval);
         }
         // 1 and 2 are reserved, so that no such cookie was ever given out.
@@ -137,15 +137,18 @@ impl Args {
             return Ok(true);
         };
         let object = Object::Share(dir.sibling(node.handle));
-        let named_attr = match attr::has_named_attributes(&object, self.wanted).await {
+        let further = match attr::further(&object, self.wanted).await {
             Err(Status::Stale) => return Ok(true),
-            named_attr => named_attr?,
+            // One entry fails, not the directory (RFC 8881 §5.8.1.12).
+            Err(status) if self.wanted.contains(attr::RDATTR_ERROR) => {
+                return Ok(page.add(cx, &entry.name, entry.cookie, |w| {
+                    attr::encode_error(status, w);
+                }));
+            }
+            further => further?,
         };
         let facts = Facts::new(*fs, &object, node.attr, self.wanted, cx);
-        let facts = Facts {
-            named_attr,
-            ..facts
-        };
+        let facts = Facts { further, ..facts };
         Ok(page.add(cx, &entry.name, entry.cookie, |w| {
             facts.encode(self.wanted, w);
         }))

@@ -1,11 +1,12 @@
 //! SETATTR: attributes of the current object.
 //! <https://www.rfc-editor.org/rfc/rfc8881#section-18.30>
 
-use dittofs_sdk::vfs::{Kind, OpenAccess, SetAttr};
+use dittofs_sdk::vfs::{Acl, Capabilities, Kind, OpenAccess, SetAttr, VfsError};
 
 use super::io;
-use crate::attr::{self, FAttr};
+use crate::attr::{self, FAttr, Settable};
 use crate::compound::{Cx, OpError, Operation};
+use crate::exports::ShareObject;
 use crate::status::Status;
 use crate::types::{Bitmap, Minor, StateId};
 use crate::xdr::{Writer, xdr_struct};
@@ -55,39 +56,85 @@ impl Operation for Args {
         Bitmap::SIZE_MAX
     }
 
+    /// In the order of RFC 8881 §6.4.1.3: the mode, then the list, which has the last word on the
+    /// permission bits.
     async fn run(self, cx: &mut Cx) -> Result<Bitmap, Refused> {
         let wanted = self.attributes.settable(cx.minor())?;
+        // A creation mask is for what is created (RFC 8275 §4.2).
+        if wanted.changes.umask.is_some() {
+            return Err(Status::Inval.into());
+        }
         let object = cx.writable()?.clone();
-        let fs = &object.share.fs;
+        let mut plan = Plan::new(&object, &wanted).await?;
         let mut set = Bitmap::EMPTY;
         if let Some(size) = wanted.changes.size {
             truncate(cx, self.stateid, size).await?;
             set = set.with(attr::SIZE);
         }
-        let mut rest = wanted.mask;
-        let mut changes = SetAttr {
-            size: None,
-            ..wanted.changes
+        let failed = |set, error: VfsError| Refused {
+            status: refused(error.into()),
+            set,
         };
-        if changes.mode.is_some() {
-            let now = fs.attr(&object.handle).await.map_err(Status::from)?;
-            changes.mode = wanted.on_mode(now.mode).mode;
-            // Nobody looks at the mode of a symbolic link; many file systems have none.
-            if now.kind == Kind::Symlink {
-                changes.mode = None;
-                rest = rest.minus(Bitmap::of(&[attr::MODE, attr::MODE_SET_MASKED]));
-            }
+        let fs = &object.share.fs;
+        if !plan.changes.is_empty() {
+            let done = fs.set_attr(&object.cred, &object.handle, &plan.changes);
+            done.await.map_err(|error| failed(set, error))?;
         }
-        if changes.is_empty() {
-            return Ok(rest);
+        set = plan.set.minus(ACLS);
+        if let Some(acl) = plan.acl.take() {
+            let done = fs.set_acl(&object.cred, &object.handle, &acl);
+            done.await.map_err(|error| failed(set, error))?;
         }
-        match fs.set_attr(&object.cred, &object.handle, &changes).await {
-            Ok(_) => Ok(rest),
-            Err(error) => Err(Refused {
-                status: refused(error.into()),
-                set,
-            }),
+        Ok(plan.set)
+    }
+}
+
+const ACLS: Bitmap = Bitmap::of(&[attr::ACL, attr::DACL]);
+
+/// What is done after the size was set.
+struct Plan {
+    changes: SetAttr,
+    acl: Option<Acl>,
+    /// What was set when all is done.
+    set: Bitmap,
+}
+
+impl Plan {
+    async fn new(object: &ShareObject, wanted: &Settable) -> Result<Self, Status> {
+        let mut plan = Self {
+            changes: SetAttr {
+                size: None,
+                ..wanted.changes
+            },
+            acl: None,
+            set: wanted.mask,
+        };
+        if plan.changes.mode.is_none() && wanted.acl.is_none() {
+            return Ok(plan);
         }
+        let fs = &object.share.fs;
+        let now = fs.attr(&object.handle).await?;
+        plan.changes.mode = wanted.on_mode(now.mode).mode;
+        // Nobody looks at the mode of a symbolic link; many file systems have none.
+        if now.kind == Kind::Symlink {
+            plan.changes.mode = None;
+            plan.set = plan
+                .set
+                .minus(Bitmap::of(&[attr::MODE, attr::MODE_SET_MASKED]));
+        }
+        let Some(acl) = &wanted.acl else {
+            return Ok(plan);
+        };
+        let owner = plan.changes.uid.unwrap_or(now.uid);
+        let acls = acl.to_posix(now.kind, Some(owner))?;
+        let able = fs.info().capabilities;
+        if able.contains(Capabilities::POSIX_ACL) && !object.is_named() {
+            plan.acl = Some(Acl::Posix(acls));
+        } else {
+            let special = plan.changes.mode.unwrap_or(now.mode) & !0o777;
+            plan.changes.mode = Some(special | attr::only_mode(&acls)?);
+        }
+        Ok(plan)
     }
 }
 

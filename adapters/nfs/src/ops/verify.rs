@@ -40,7 +40,7 @@ pub(super) async fn same(cx: &Cx, claimed: &FAttr) -> Result<bool, Status> {
         return Err(Status::Attrnotsupp);
     }
     // Neither can be compared: one is about an error, the others can't be read.
-    let incomparable = attr::write_only().or(Bitmap::of(&[attr::RDATTR_ERROR]));
+    let incomparable = attr::write_only(cx.minor()).or(Bitmap::of(&[attr::RDATTR_ERROR]));
     if !mask.and(incomparable).is_empty() {
         return Err(Status::Inval);
     }
@@ -104,7 +104,7 @@ mod tests {
         let fixture = Fixture::new();
         let mut cx = fixture.at(Minor::V41, "export").await;
         for (number, status) in [
-            (12, Status::Attrnotsupp),
+            (14, Status::Attrnotsupp),
             (11, Status::Inval),
             (54, Status::Inval),
         ] {

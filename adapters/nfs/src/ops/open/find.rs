@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use dittofs_sdk::vfs::{CreateHow, File, Name, OpenAccess, SetAttr, VfsError, VfsResult};
+use dittofs_sdk::vfs::{CreateHow, File, Kind, Name, OpenAccess, VfsError, VfsResult};
 
 use super::args::{Claim, How};
-use crate::attr;
+use crate::attr::{self, Settable};
 use crate::compound::Cx;
 use crate::exports::{Object, ShareObject};
 use crate::status::Status;
@@ -90,7 +90,7 @@ async fn opened(cx: &Cx, object: ShareObject, access: OpenAccess) -> Result<Foun
 /// What a create mode asks of the file system.
 struct Creation {
     how: CreateHow,
-    attr: SetAttr,
+    first: Settable,
     /// Attributes that the reply names if the file is new.
     attrs: Bitmap,
 }
@@ -99,10 +99,9 @@ impl Creation {
     /// A named attribute has a size; all else is its object's.
     fn size_only(&mut self) {
         self.attrs = self.attrs.and(Bitmap::of(&[SIZE]));
-        self.attr = SetAttr {
-            size: self.attr.size,
-            ..SetAttr::default()
-        };
+        let size = self.first.changes.size;
+        self.first = Settable::default();
+        self.first.changes.size = size;
     }
 }
 
@@ -120,13 +119,13 @@ fn creation(minor: Minor, how: &How) -> Result<Creation, Status> {
                     How::Guarded(_) => CreateHow::Guarded,
                     _ => CreateHow::Unchecked,
                 },
-                attr: settable.changes,
                 attrs: settable.mask,
+                first: settable,
             }
         }
         How::Exclusive(verifier) => Creation {
             how: exclusive(*verifier),
-            attr: SetAttr::default(),
+            first: Settable::default(),
             attrs: times,
         },
         How::Exclusive41(..) if minor == Minor::V40 => return Err(Status::Badxdr),
@@ -141,8 +140,8 @@ fn creation(minor: Minor, how: &How) -> Result<Creation, Status> {
             }
             Creation {
                 how: exclusive(*verifier),
-                attr: settable.changes,
                 attrs: settable.mask.or(times),
+                first: settable,
             }
         }
     })
@@ -155,19 +154,12 @@ async fn create(cx: &Cx, name: &[u8], how: &How, access: OpenAccess) -> Result<F
     if dir.is_named() {
         creation.size_only();
     }
-    let truncate = creation.how == CreateHow::Unchecked && creation.attr.size == Some(0);
+    let truncate = creation.how == CreateHow::Unchecked && creation.first.changes.size == Some(0);
     if dir.share.read_only {
         return instead_of_creating(cx, dir, checked, &creation, truncate, access).await;
     }
-    let fs = &dir.share.fs;
-    let created = fs.create(
-        &dir.cred,
-        &dir.handle,
-        checked,
-        creation.how,
-        &creation.attr,
-        access,
-    );
+    let first = creation.first.first(Kind::File, dir)?;
+    let created = first.create(dir, checked, creation.how, access);
     let created = of_type(cx, created.await)?;
     let existed = !created.created;
     Ok(Found {

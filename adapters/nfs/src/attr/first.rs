@@ -1,0 +1,89 @@
+//! The attributes of a new object.
+//! <https://www.rfc-editor.org/rfc/rfc8881#section-6.4.3>
+
+use dittofs_sdk::vfs::{
+    Acl, Capabilities, CreateHow, Created, Kind, Made, Name, NewNode, Op, OpenAccess, PosixAcls,
+    SetAttr,
+};
+
+use super::Settable;
+use crate::exports::ShareObject;
+use crate::status::Status;
+
+/// What an object is to have from the beginning.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct First {
+    /// Its attributes.
+    pub attr: SetAttr,
+    /// Its list, instead of one that its directory has for it.
+    acl: Option<PosixAcls>,
+}
+
+impl Settable {
+    /// What is asked for here, of a new object of this kind in `dir`.
+    pub fn first(&self, kind: Kind, dir: &ShareObject) -> Result<First, Status> {
+        let able = dir.share.fs.info().capabilities;
+        let mut attr = self.changes;
+        if !able.contains(Capabilities::POSIX_ACL)
+            && let Some(umask) = attr.umask.take()
+        {
+            // There are no default lists that could make a creation mask needless.
+            attr.mode = attr.mode.map(|mode| mode & !umask);
+        }
+        let Some(acl) = &self.acl else {
+            return Ok(First { attr, acl: None });
+        };
+        // Who owns what the server makes as its own user is known later.
+        let owner = attr.uid.unwrap_or(dir.cred.uid);
+        let owner = Some(owner).filter(|_| able.contains(Capabilities::IDENTITY));
+        let acls = acl.to_posix(kind, owner)?;
+        if able.contains(Capabilities::POSIX_ACL) {
+            let acl = Some(acls);
+            return Ok(First { attr, acl });
+        }
+        attr.mode = Some(only_mode(&acls)? | attr.mode.unwrap_or(0) & !0o777);
+        Ok(First { attr, acl: None })
+    }
+}
+
+/// The permission bits that say all that these lists do. Where only modes are kept, others can't
+/// be stored (RFC 8881 §6.2.1.2).
+pub fn only_mode(acls: &PosixAcls) -> Result<u32, Status> {
+    if acls.is_mode() {
+        Ok(acls.access.mode())
+    } else {
+        Err(Status::Attrnotsupp)
+    }
+}
+
+impl First {
+    /// Makes what is no regular file.
+    pub fn make(&self, dir: &ShareObject, name: Name<'_>, what: &NewNode) -> Op<Made> {
+        let fs = &dir.share.fs;
+        match &self.acl {
+            None => fs.make(&dir.cred, &dir.handle, name, what, &self.attr),
+            Some(acls) => {
+                let acl = Acl::Posix(acls.clone());
+                fs.make_with_acl(&dir.cred, &dir.handle, name, what, &self.attr, &acl)
+            }
+        }
+    }
+
+    /// Creates, or finds and opens, a regular file.
+    pub fn create(
+        &self,
+        dir: &ShareObject,
+        name: Name<'_>,
+        how: CreateHow,
+        access: OpenAccess,
+    ) -> Op<Created> {
+        let (fs, cred, at, attr) = (&dir.share.fs, &dir.cred, &dir.handle, &self.attr);
+        match &self.acl {
+            None => fs.create(cred, at, name, how, attr, access),
+            Some(acls) => {
+                let acl = Acl::Posix(acls.clone());
+                fs.create_with_acl(cred, at, name, how, attr, &acl, access)
+            }
+        }
+    }
+}
