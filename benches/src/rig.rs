@@ -117,6 +117,7 @@ impl Rig {
             reply_limit: usize::MAX,
             stopwatch: self.server.metrics.operations.stopwatch(now),
             is_last: true,
+            shown: None,
         }
     }
 

@@ -321,14 +321,9 @@ fn squash(share: &Share, auth: &Auth) -> Cred {
 impl Object {
     /// The file handle that names it.
     pub fn file_handle(&self) -> FileHandle {
-        const { assert!(2 + 16 + Handle::MAX <= FH_MAX) };
         match self {
             Self::Pseudo(dir) => FileHandle::of(&[&[FORMAT, PSEUDO], &dir.id.to_be_bytes()]),
-            Self::Share(object) => FileHandle::of(&[
-                &[FORMAT, SHARE],
-                object.share.id.as_bytes(),
-                object.handle.as_bytes(),
-            ]),
+            Self::Share(object) => object.key().file_handle(),
         }
     }
 
@@ -397,6 +392,18 @@ pub struct FileKey {
     pub share: Uuid,
     /// The file in it.
     pub handle: Handle,
+}
+
+impl FileKey {
+    /// The file handle that names it.
+    pub fn file_handle(&self) -> FileHandle {
+        const { assert!(2 + 16 + Handle::MAX <= FH_MAX) };
+        FileHandle::of(&[
+            &[FORMAT, SHARE],
+            self.share.as_bytes(),
+            self.handle.as_bytes(),
+        ])
+    }
 }
 
 impl Hash for FileKey {

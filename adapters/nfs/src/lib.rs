@@ -14,6 +14,7 @@
 //!   9  ops               one operation = one file
 //!  10  state::SlotGuard  keeps the encoded reply; the connection writes it
 //! ```
+//! `delegations` grants and recalls, `callback` carries what the server asks of clients.
 //! `exports` is the gate to every file handle; `table` has one row per operation, `errors` what
 //! each may answer; `attr` has one row per attribute; `named` makes a file system of extended
 //! attributes; `state` knows neither clock nor socket.
@@ -22,6 +23,7 @@ pub mod attr;
 pub mod callback;
 pub mod compound;
 pub mod connection;
+pub mod delegations;
 pub mod entropy;
 pub mod errors;
 pub mod exports;

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::callback::Callbacks;
 use crate::connection::{self, Connection};
+use crate::delegations::{self, Delegations};
 use crate::exports::Exports;
 use crate::identity::Identity;
 use crate::metrics::Metrics;
@@ -30,6 +31,8 @@ pub struct Server {
     pub state: State,
     /// The ways to the clients.
     pub callbacks: Callbacks,
+    /// What waits for delegations to come back.
+    pub delegations: Delegations,
     /// What is counted.
     pub metrics: Metrics,
     pub(crate) records: Records,
@@ -53,6 +56,7 @@ impl Server {
             identity,
             state,
             callbacks,
+            delegations: Delegations::default(),
             metrics,
             records: Records::default(),
             settings,
@@ -165,6 +169,7 @@ impl Server {
             }
             self.end_leases(Instant::now()).await;
             let settings = self.settings();
+            delegations::sweep(&self, Instant::now());
             self.state.publish(settings.metrics_max_sessions as usize);
         }
     }

@@ -43,6 +43,10 @@ pub struct Settings {
     #[schemars(range(min = 10, max = 3600), extend("x-group" = "Timeouts", "x-unit" = "s", "x-applies" = "next-grace"))]
     pub grace_period: u32,
 
+    /// How long a client may take to give a delegation back before it is taken away.
+    #[schemars(range(min = 10, max = 600), extend("x-group" = "Timeouts", "x-unit" = "s", "x-applies" = "live"))]
+    pub delegation_recall_timeout: u32,
+
     /// How long one request may take to arrive before its connection is closed.
     #[schemars(range(min = 1, max = 3600), extend("x-group" = "Timeouts", "x-unit" = "s", "x-applies" = "live"))]
     pub record_timeout: u32,
@@ -106,6 +110,19 @@ pub struct Settings {
     #[schemars(range(min = 1, max = 100_000_000), extend("x-group" = "Connection Limits", "x-applies" = "live"))]
     pub max_locks: u32,
 
+    /// Whether clients get delegations: they open, read and cache a file on their own until somebody
+    /// else wants it. Those that are out stay until they are given back.
+    #[schemars(extend("x-group" = "Delegation", "x-applies" = "live"))]
+    pub delegations_enabled: bool,
+
+    /// Most delegations at once; 0 for no limit. Each costs an open file.
+    #[schemars(range(min = 0, max = 1_000_000), extend("x-group" = "Delegation", "x-applies" = "live"))]
+    pub max_delegations: u32,
+
+    /// Shares, by their names, such as `/export`, of whose files nobody gets delegations.
+    #[schemars(extend("x-group" = "Delegation", "x-applies" = "live"))]
+    pub shares_without_delegations: Vec<String>,
+
     /// Up to this many sessions, `dittofs_nfs_slots_in_use` has a series for each; above, there is
     /// only their sum, as the session `all`.
     #[schemars(range(min = 0, max = 10_000), extend("x-group" = "Metrics", "x-applies" = "live"))]
@@ -125,6 +142,7 @@ impl Default for Settings {
             lease_time: 90,
             courtesy_time: 86_400,
             grace_period: 90,
+            delegation_recall_timeout: 90,
             record_timeout: 60,
             callback_timeout: 5,
             max_connections: 0,
@@ -140,6 +158,9 @@ impl Default for Settings {
             max_locks_per_client: 100_000,
             max_opens: 1_000_000,
             max_locks: 1_000_000,
+            delegations_enabled: true,
+            max_delegations: 10_000,
+            shares_without_delegations: Vec::new(),
             metrics_max_sessions: 100,
             blocked_operations: Vec::new(),
         }
@@ -196,6 +217,17 @@ impl Settings {
         self.blocked_operations
             .iter()
             .any(|blocked| blocked == name)
+    }
+
+    /// Whether clients get delegations of files in the share of this name.
+    pub fn delegates(&self, share: &str) -> bool {
+        let mut without = self.shares_without_delegations.iter();
+        self.delegations_enabled && !without.any(|other| other == share)
+    }
+
+    /// How long a recalled delegation may take to come back.
+    pub fn delegation_recall_timeout(&self) -> Duration {
+        Duration::from_secs(self.delegation_recall_timeout.into())
     }
 
     /// Most operations in one COMPOUND.

@@ -9,6 +9,7 @@ use super::table::{
     self, ACLS, FILEID, MOUNTED_ON_FILEID, NAMED_ATTR, QUOTAS, RDATTR_ERROR, encode_values,
 };
 use crate::compound::Cx;
+use crate::delegations;
 use crate::exports::{Object, PseudoDir};
 use crate::named;
 use crate::status::Status;
@@ -65,7 +66,10 @@ pub async fn facts<'a>(cx: &Cx, object: &'a Object, wanted: Bitmap) -> Result<Fa
     let fs = fs_facts(cx, object, wanted).await?;
     let attr = match object {
         Object::Pseudo(dir) => pseudo_attr(dir),
-        Object::Share(object) => object.share.fs.attr(&object.handle).await?,
+        Object::Share(object) => {
+            let attr = object.share.fs.attr(&object.handle).await?;
+            delegations::as_delegate_sees(cx, object, wanted, attr).await?
+        }
     };
     let further = further(object, wanted).await?;
     let facts = Facts::new(fs, object, attr, wanted, cx);

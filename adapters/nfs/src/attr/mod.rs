@@ -20,8 +20,8 @@ pub use first::{First, only_mode};
 pub use set::{FAttr, Settable};
 
 pub use table::{
-    ACL, DACL, FILEHANDLE, FILEID, MODE, MODE_SET_MASKED, MOUNTED_ON_FILEID, RDATTR_ERROR, SIZE,
-    exclusive_create, readable, settable, supported, write_only,
+    ACL, CHANGE, DACL, FILEHANDLE, FILEID, MODE, MODE_SET_MASKED, MOUNTED_ON_FILEID, RDATTR_ERROR,
+    SIZE, TIME_METADATA, TIME_MODIFY, exclusive_create, readable, settable, supported, write_only,
 };
 
 /// An upper bound of the encoded size of these attributes of one object, in bytes: the values of

@@ -32,6 +32,7 @@ impl World {
     async fn with(callback_timeout: u32) -> Self {
         let h = Harness::with(Settings {
             callback_timeout,
+            delegations_enabled: false,
             ..Settings::default()
         });
         let address = h.listen().await;

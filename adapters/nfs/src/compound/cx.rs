@@ -10,7 +10,7 @@ use crate::server::Server;
 use crate::settings::Settings;
 use crate::state::{Client, InSession};
 use crate::status::Status;
-use crate::types::{Minor, StateId};
+use crate::types::{ClientId, Minor, StateId};
 use crate::xdr::{Decode, Encode, Writer};
 
 /// One operation: its arguments, and what it does. The file under `ops/` that holds it has
@@ -90,6 +90,8 @@ pub struct Cx {
     pub stopwatch: Stopwatch,
     /// Whether the operation that runs is the last of its COMPOUND.
     pub is_last: bool,
+    /// The 4.0 client that an operation of this COMPOUND has shown to be the caller.
+    pub shown: Option<ClientId>,
 }
 
 impl Cx {
@@ -115,6 +117,11 @@ impl Cx {
             Mode::Session(session) => Some(&session.client),
             Mode::V40 | Mode::Lone => None,
         }
+    }
+
+    /// Whom the COMPOUND comes from, as far as that is known: most operations of 4.0 do not say.
+    pub fn client(&self) -> Option<ClientId> {
+        self.session_client().map(|client| client.id).or(self.shown)
     }
 
     /// The object of the current file handle.

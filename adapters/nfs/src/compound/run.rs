@@ -47,6 +47,7 @@ pub async fn serve(server: Arc<Server>, call: Call, request: Request, reply: Buf
         reply: Writer::new(reply),
         reply_limit: usize::MAX,
         is_last: false,
+        shown: None,
     };
     let results = Results::begin(&mut cx, &tag);
     match Plan::new(minor, request.ops) {

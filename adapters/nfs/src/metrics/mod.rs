@@ -19,6 +19,8 @@ use std::sync::Arc;
 use dittofs_sdk::Error;
 use dittofs_sdk::metrics::{Counter, Gauge, Metrics as Host};
 
+use crate::delegations::Reason;
+use crate::state::files::DelegationKind;
 use crate::state::{Direction, End, Meter, SlotSeries, Unbound};
 use crate::status::Status;
 
@@ -61,6 +63,8 @@ pub struct Metrics {
     pub locks: Locks,
     /// What is asked of clients.
     pub callbacks: Callbacks,
+    /// Delegations.
+    pub delegations: Delegations,
     /// Open connections.
     pub connections: Gauge,
     /// Accepted connections.
@@ -80,6 +84,15 @@ pub struct Locks {
     pub failed: Counter,
     /// Given back by LOCKU.
     pub released: Counter,
+}
+
+/// What became of delegations.
+#[derive(Default)]
+pub struct Delegations {
+    /// Granted, by [`DelegationKind`].
+    pub granted: [Counter; DelegationKind::ALL.len()],
+    /// Recalled, by [`DelegationKind`] and [`Reason`].
+    pub recalled: [[Counter; Reason::ALL.len()]; DelegationKind::ALL.len()],
 }
 
 impl Metrics {
@@ -106,6 +119,7 @@ impl Metrics {
             state: Arc::new(Meter::new(host)?),
             locks: Locks::new(host)?,
             callbacks: Callbacks::new(host)?,
+            delegations: Delegations::new(host)?,
             connections: host.gauge("dittofs_nfs_active_connections", "Open NFS connections.")?,
             accepted: host.counter(
                 "dittofs_nfs_connections_accepted_total",
@@ -150,6 +164,26 @@ impl Locks {
     }
 }
 
+impl Delegations {
+    fn new(host: &Host) -> Result<Self, Error> {
+        let granted = host.counters(
+            "dittofs_nfs_delegations_granted_total",
+            "Delegations granted, by type.",
+            &["type"],
+        )?;
+        let recalled = host.counters(
+            "dittofs_nfs_delegations_recalled_total",
+            "Delegations recalled, by type and by what they were in the way of.",
+            &["type", "reason"],
+        )?;
+        Ok(Self {
+            granted: DelegationKind::ALL.map(|kind| granted.with(&[kind.name()])),
+            recalled: DelegationKind::ALL
+                .map(|kind| Reason::ALL.map(|reason| recalled.with(&[kind.name(), reason.name()]))),
+        })
+    }
+}
+
 impl Meter {
     fn new(host: &Host) -> Result<Self, Error> {
         let destroyed = host.counters(
@@ -166,6 +200,11 @@ impl Meter {
             "dittofs_nfs_connections_unbind_total",
             "Connections that ceased to be part of a session, by reason.",
             &["reason"],
+        )?;
+        let delegations = host.gauges(
+            "dittofs_nfs_delegations_active",
+            "Delegations that clients hold now, by type.",
+            &["type"],
         )?;
         let meter = Self {
             created: host.counter("dittofs_nfs_sessions_created_total", "Sessions made.")?,
@@ -195,13 +234,17 @@ impl Meter {
                 &["session_id"],
             )?),
             locks: host.gauge("dittofs_locks_active", "Byte-range locks held now.")?,
+            delegations: DelegationKind::ALL.map(|kind| delegations.with(&[kind.name()])),
         };
         for gauge in [
             &meter.active,
             &meter.replay_bytes,
             &meter.bound,
             &meter.locks,
-        ] {
+        ]
+        .into_iter()
+        .chain(&meter.delegations)
+        {
             gauge.set(0);
         }
         Ok(meter)

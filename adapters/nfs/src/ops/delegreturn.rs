@@ -20,11 +20,13 @@ impl Operation for Args {
     type Ok = ();
     type Err = Status;
 
-    /// None is ever granted, so no stateid is one.
     async fn run(self, cx: &mut Cx) -> Result<(), Status> {
         let stateid = io::actual(cx, self.stateid)?;
+        let key = cx.share_object(Status::BadStateid)?.key();
         let files = &cx.server.state.files;
-        files.owner_of(io::caller(cx), &stateid)?;
-        Err(Status::BadStateid)
+        let (client, closed) = files.return_delegation(io::caller(cx), &stateid, &key)?;
+        drop(closed);
+        cx.server.delegations.returned();
+        io::renew_by(cx, client)
     }
 }

@@ -97,6 +97,7 @@ impl Fixture {
             reply_limit: 1 << 16,
             stopwatch: self.server.metrics.operations.stopwatch(Instant::now()),
             is_last: false,
+            shown: None,
         }
     }
 

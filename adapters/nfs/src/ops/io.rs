@@ -3,6 +3,7 @@
 //! <https://www.rfc-editor.org/rfc/rfc8881#section-8.2.3>,
 //! <https://www.rfc-editor.org/rfc/rfc8881#section-9.1.2>
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use dittofs_sdk::vfs::{File, OpenAccess};
@@ -10,10 +11,25 @@ use dittofs_sdk::vfs::{File, OpenAccess};
 use super::courtesy::{Obstacle, past_silent};
 use super::reclaim;
 use crate::compound::Cx;
+use crate::delegations::{self, Hold, Reason};
 use crate::exports::{FileKey, ShareObject};
-use crate::state::files::Caller;
+use crate::state::files::{Caller, Touch};
 use crate::status::Status;
 use crate::types::{ClientId, Minor, StateId};
+
+/// An open file, for one use: until that is over, nobody gets a delegation that stands against it.
+pub struct Usable {
+    file: Arc<dyn File>,
+    _hold: Option<Hold>,
+}
+
+impl Deref for Usable {
+    type Target = Arc<dyn File>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.file
+    }
+}
 
 /// The open file through which the current object may be read or written under `stateid`.
 /// A stateid that stands for no open, or for another user's, has the file opened for this one use, as the caller.
@@ -21,7 +37,8 @@ pub async fn file_for(
     cx: &mut Cx,
     stateid: StateId,
     access: OpenAccess,
-) -> Result<Arc<dyn File>, Status> {
+    reason: Reason,
+) -> Result<Usable, Status> {
     let object = if access.writes() {
         cx.writable()?
     } else {
@@ -38,14 +55,23 @@ pub async fn file_for(
             reclaim::after_grace(cx)?;
             not_denied(cx, &key, access, Status::Locked).await?;
         }
-        return open_once(&object, access).await;
+        // To delegations it is what an OPEN would be (RFC 8881 §10.4.1).
+        let touch = delegations::Access::new(cx, key, Touch::by(access), reason);
+        let hold = delegations::clear(cx, touch).await?;
+        let file = open_once(&object, access).await?;
+        return Ok(Usable {
+            file,
+            _hold: Some(hold),
+        });
     }
     let (client, file) = files.io(caller(cx), &stateid, &key, access, object.cred.uid)?;
     renew_by(cx, client)?;
-    match file {
-        Some(file) => Ok(file),
-        None => open_once(&object, access).await,
-    }
+    cx.shown = Some(client);
+    let file = match file {
+        Some(file) => file,
+        None => open_once(&object, access).await?,
+    };
+    Ok(Usable { file, _hold: None })
 }
 
 /// The stateid that an operation means, with the current one put in its place

@@ -5,7 +5,9 @@ use bytes::Bytes;
 use dittofs_sdk::vfs::{Kind, Name, VfsError};
 
 use crate::compound::{Cx, Operation};
+use crate::delegations::{self, Access, Reason};
 use crate::exports::{Object, ShareObject};
+use crate::state::files::Touch;
 use crate::status::Status;
 use crate::types::ChangeInfo;
 use crate::xdr::xdr_struct;
@@ -37,6 +39,8 @@ impl Operation for Args {
         if source.share.id != dir.share.id {
             return Err(Status::Xdev);
         }
+        let access = Access::new(cx, source.key(), Touch::Change, Reason::Link);
+        let _hold = delegations::clear(cx, access).await?;
         let linked = dir
             .share
             .fs

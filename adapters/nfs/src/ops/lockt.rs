@@ -10,7 +10,8 @@ use super::open::OwnerArg;
 use super::owner40::Refused;
 use super::reclaim;
 use crate::compound::{Cx, Operation};
-use crate::state::files::{Range, Role};
+use crate::delegations::{self, Access, Reason};
+use crate::state::files::{Range, Role, Touch};
 use crate::status::Status;
 use crate::types::{Minor, OPAQUE_MAX};
 use crate::xdr::xdr_struct;
@@ -42,6 +43,11 @@ impl Operation for Args {
         require_file(cx.minor(), kind.map_err(Status::from)?.kind)?;
         let client = io::client_of(cx, self.owner.client)?;
         let owner = self.owner.owner(client, Role::Lock);
+        // A delegate for writing locks without asking (RFC 8881 §10.4.2).
+        cx.shown = Some(client);
+        let object = cx.share_object(Status::Isdir)?;
+        let access = Access::new(cx, object.key(), Touch::Look, Reason::Lock);
+        let _hold = delegations::clear(cx, access).await?;
         let state = &cx.server.state;
         let mut conflicts = state
             .files

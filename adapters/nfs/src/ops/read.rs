@@ -10,6 +10,7 @@ use dittofs_sdk::vfs::{Buffer, File, OpenAccess, ReadOk, VfsResult};
 
 use super::io;
 use crate::compound::{Cx, Operation};
+use crate::delegations::Reason;
 use crate::status::Status;
 use crate::types::StateId;
 use crate::xdr::xdr_struct;
@@ -39,7 +40,7 @@ impl Operation for Args {
     }
 
     async fn run(self, cx: &mut Cx) -> Result<(), Status> {
-        let file = io::file_for(cx, self.stateid, OpenAccess::Read)
+        let file = io::file_for(cx, self.stateid, OpenAccess::Read, Reason::ReadWrite)
             .await
             .map_err(|status| super::not_a_file(cx, status))?;
         let room = cx.reply_room().checked_sub(FRAME).ok_or(cx.too_big())?;

@@ -8,6 +8,7 @@ use dittofs_sdk::vfs::{DirEntry, ReadDirLimit};
 
 use crate::attr::{self, Facts, FsFacts};
 use crate::compound::{Cx, Operation};
+use crate::delegations;
 use crate::exports::{Object, PseudoDir, ShareObject};
 use crate::status::Status;
 use crate::types::{Bitmap, Verifier};
@@ -101,13 +102,19 @@ impl Args {
                 entries: page.guess(cx),
                 attrs: !numbers_only,
             };
-            let listing = dir
+            let mut listing = dir
                 .share
                 .fs
                 .read_dir(&dir.cred, &dir.handle, after, limit)
                 .await
                 .map_err(|error| super::in_dir(error.into()))?;
-            for entry in &listing.entries {
+            for entry in &mut listing.entries {
+                match self.ask_delegate(cx, dir, entry).await {
+                    Ok(()) => {}
+                    // What there is already need not wait for this one.
+                    Err(_) if page.entries > 0 => return Ok(false),
+                    Err(status) => return Err(status),
+                }
                 if !self.share_entry(cx, dir, &fs, entry, page).await? {
                     return Ok(false);
                 }
@@ -117,6 +124,23 @@ impl Args {
                 _ => return Ok(listing.eof),
             }
         }
+    }
+
+    /// Gives the entry the attributes that its file has at a client which may change it without
+    /// telling.
+    async fn ask_delegate(
+        &self,
+        cx: &Cx,
+        dir: &ShareObject,
+        entry: &mut DirEntry,
+    ) -> Result<(), Status> {
+        if let Some(node) = &mut entry.node
+            && delegations::are_for_writing(cx)
+        {
+            let object = dir.sibling(node.handle);
+            node.attr = delegations::as_delegate_sees(cx, &object, self.wanted, node.attr).await?;
+        }
+        Ok(())
     }
 
     async fn share_entry(

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use dittofs_sdk::vfs::Name;
 
 use crate::compound::{Cx, Operation};
+use crate::delegations::{self, Reason};
 use crate::status::Status;
 use crate::types::ChangeInfo;
 use crate::xdr::xdr_struct;
@@ -33,6 +34,7 @@ impl Operation for Args {
         let dir = cx.writable()?;
         // Somebody may be about to take back an open of it.
         super::reclaim::after_grace(cx)?;
+        let _hold = delegations::clear_entry(cx, dir, name, Reason::Remove).await?;
         dir.share
             .fs
             .remove(&dir.cred, &dir.handle, name)

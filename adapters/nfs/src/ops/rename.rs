@@ -5,6 +5,7 @@ use bytes::Bytes;
 use dittofs_sdk::vfs::Name;
 
 use crate::compound::{Cx, Operation};
+use crate::delegations::{self, Reason};
 use crate::exports::Object;
 use crate::status::Status;
 use crate::types::ChangeInfo;
@@ -53,6 +54,8 @@ impl Operation for Args {
         }
         // Somebody may be about to take back an open of what is replaced.
         super::reclaim::after_grace(cx)?;
+        let _moved = delegations::clear_entry(cx, source, from, Reason::Rename).await?;
+        let _replaced = delegations::clear_entry(cx, target, to, Reason::Rename).await?;
         let (source, target) = target
             .share
             .fs

@@ -19,9 +19,14 @@ impl Operation for Args {
     type Ok = ();
     type Err = Status;
 
-    /// Never NFS4ERR_CB_PATH_DOWN, which is about delegations.
+    /// Who has delegations is told when they can't be recalled; the lease is renewed all the same
+    /// (§16.28.5).
     async fn run(self, cx: &mut Cx) -> Result<(), Status> {
-        cx.server.state.clients.v40(self.client, cx.now)?;
+        let server = &cx.server;
+        let client = server.state.clients.v40(self.client, cx.now)?;
+        if server.state.files.has_delegation(client.id) && !server.callbacks.reaches(&client) {
+            return Err(Status::CbPathDown);
+        }
         Ok(())
     }
 }

@@ -6,7 +6,9 @@ use dittofs_sdk::vfs::{Acl, Capabilities, Kind, OpenAccess, SetAttr, VfsError};
 use super::io;
 use crate::attr::{self, FAttr, Settable};
 use crate::compound::{Cx, OpError, Operation};
+use crate::delegations::{self, Access, Hold, Reason};
 use crate::exports::ShareObject;
+use crate::state::files::Touch;
 use crate::status::Status;
 use crate::types::{Bitmap, Minor, StateId};
 use crate::xdr::{Writer, xdr_struct};
@@ -65,6 +67,7 @@ impl Operation for Args {
             return Err(Status::Inval.into());
         }
         let object = cx.writable()?.clone();
+        let _hold = make_way(cx, &self, &object, wanted.changes.size).await?;
         let mut plan = Plan::new(&object, &wanted).await?;
         let mut set = Bitmap::EMPTY;
         if let Some(size) = wanted.changes.size {
@@ -138,6 +141,25 @@ impl Plan {
     }
 }
 
+/// Recalls the delegations of others. A 4.0 client that has an open or a delegation shows who it is
+/// by its stateid.
+async fn make_way(
+    cx: &mut Cx,
+    args: &Args,
+    object: &ShareObject,
+    size: Option<u64>,
+) -> Result<Hold, Status> {
+    let (key, caller) = (object.key(), io::caller(cx));
+    let stateid = io::actual(cx, args.stateid).unwrap_or(StateId::ANONYMOUS);
+    let shown = cx.server.state.files.client_of(caller, &stateid, &key);
+    cx.shown = cx.shown.or(shown);
+    let access = Access {
+        truncate: size == Some(0),
+        ..Access::new(cx, key, Touch::Change, Reason::Setattr)
+    };
+    delegations::clear(cx, access).await
+}
+
 /// Sets the size through the open that the stateid stands for: it is a change of data
 /// (RFC 8881 §18.30.3).
 async fn truncate(cx: &mut Cx, stateid: StateId, size: u64) -> Result<(), Status> {
@@ -154,7 +176,7 @@ async fn truncate(cx: &mut Cx, stateid: StateId, size: u64) -> Result<(), Status
     if size > fs.info().max_file_size {
         return Err(Status::Fbig);
     }
-    let file = io::file_for(cx, stateid, OpenAccess::Write).await?;
+    let file = io::file_for(cx, stateid, OpenAccess::Write, Reason::Setattr).await?;
     file.truncate(size).await?;
     Ok(())
 }

@@ -6,6 +6,7 @@ use dittofs_sdk::vfs::{OpenAccess, Stability};
 
 use super::io;
 use crate::compound::{Cx, Operation};
+use crate::delegations::Reason;
 use crate::status::Status;
 use crate::types::{StateId, Verifier};
 use crate::xdr::{xdr_enum, xdr_struct};
@@ -59,7 +60,7 @@ impl Operation for Args {
     }
 
     async fn run(self, cx: &mut Cx) -> Result<Ok, Status> {
-        let file = io::file_for(cx, self.stateid, OpenAccess::Write)
+        let file = io::file_for(cx, self.stateid, OpenAccess::Write, Reason::ReadWrite)
             .await
             .map_err(|status| super::not_a_file(cx, status))?;
         let limit = cx.settings.max_write_size as usize;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use dittofs_sdk::metrics::{Counter, Gauge, Gauges, Histogram};
 use parking_lot::Mutex;
 
+use super::files::DelegationKind;
 use super::link::Direction;
 use super::session::Session;
 use crate::types::SessionId;
@@ -38,6 +39,8 @@ pub struct Meter {
     pub slots: SlotSeries,
     /// Byte-range locks now.
     pub locks: Gauge,
+    /// Delegations now, in the order of [`DelegationKind::ALL`].
+    pub delegations: [Gauge; DelegationKind::ALL.len()],
 }
 
 /// Why a session ended.

@@ -49,6 +49,7 @@ pub use meter::{End, Meter, SlotSeries, Unbound};
 pub use session::{Begun, InSession, RequestInfo, Session, SlotGuard};
 
 use budget::Budget;
+use files::DelegationKind;
 use shards::Shards;
 
 /// All state of one server.
@@ -133,6 +134,9 @@ impl State {
     pub fn publish(&self, sessions: usize) {
         self.meter.slots.publish(&self.sessions.values(), sessions);
         self.meter.locks.set(self.files.ranges() as i64);
+        for (kind, gauge) in DelegationKind::ALL.iter().zip(&self.meter.delegations) {
+            gauge.set(self.files.delegations(*kind) as i64);
+        }
     }
 
     fn session_began(&self, session: Arc<Session>, limits: &Limits) {

@@ -7,7 +7,7 @@ use dittofs_sdk::vfs::{Attr, Buffer, Handle, Op, ReadOk, Stability, VfsError, Wr
 use uuid::Uuid;
 
 use super::back::Backchannel;
-use super::files::{Bound, Caller, OpenRequest, Owner, Rival, Role, Share};
+use super::files::{Bound, Caller, OpenRequest, Owner, Rival, Role, Share, Touch};
 use super::session::Fore;
 use super::v40::{Callback, Introduced, Introduction};
 use super::v41::{Creation, Exchange};
@@ -288,6 +288,7 @@ impl World {
             },
             user: 1,
             share: Share::new(3, 3).unwrap(),
+            touch: Touch::Change,
             file: Arc::new(Nothing),
             confirmed: true,
             limit: Bound { each: 9, all: 9 },

@@ -16,7 +16,7 @@ fn stateid(w: &mut Writer) {
 }
 
 /// Operations of 4.1 that are not offered (RFC 8881 §17), with good arguments.
-const NOT_OFFERED: [(u32, Arguments); 7] = [
+const NOT_OFFERED: [(u32, Arguments); 6] = [
     // DELEGPURGE
     (7, |w| w.write(&ClientId(1))),
     // GETDEVICEINFO, GETDEVICELIST
@@ -58,11 +58,6 @@ const NOT_OFFERED: [(u32, Arguments); 7] = [
         w.write(&1_u32);
         w.write(&3_u32);
         w.write(&3_u32);
-    }),
-    // WANT_DELEGATION
-    (56, |w| {
-        w.write(&0_u32);
-        w.write(&4_u32);
     }),
 ];
 

@@ -3,11 +3,12 @@
 
 use bytes::Bytes;
 
+use super::delegation::{Delegation, Want};
 use crate::attr::FAttr;
-use crate::state::files::Share;
+use crate::state::files::{DelegationKind, Share};
 use crate::status::Status;
 use crate::types::{Bitmap, ChangeInfo, ClientId, Minor, OPAQUE_MAX, StateId, Verifier};
-use crate::xdr::{BadXdr, Decode, Encode, Reader, Writer, xdr_struct};
+use crate::xdr::{BadXdr, Decode, Reader, xdr_struct};
 
 xdr_struct! {
     /// OPEN4args
@@ -57,9 +58,11 @@ pub enum How {
 pub enum Claim {
     /// The file of this name in the current directory.
     Null(Bytes),
-    /// CLAIM_PREVIOUS: an open from before the server's restart.
-    Previous,
-    /// CLAIM_DELEGATE_CUR, CLAIM_DELEG_CUR_FH: an open under this delegation.
+    /// CLAIM_PREVIOUS: an open from before the server's restart, and the delegation that there was.
+    Previous(Option<DelegationKind>),
+    /// CLAIM_DELEGATE_CUR: an open of the file of this name under this delegation.
+    DelegatedName(StateId, Bytes),
+    /// CLAIM_DELEG_CUR_FH: an open of the current object under this delegation.
     Delegated(StateId),
     /// CLAIM_DELEGATE_PREV, CLAIM_DELEG_PREV_FH: an open under a delegation from before the client's
     /// restart.
@@ -68,23 +71,7 @@ pub enum Claim {
     Handle,
 }
 
-/// What the client would like to get with the open (4.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Want {
-    /// It did not say.
-    Unsaid,
-    /// A delegation, of any kind.
-    Delegation,
-    /// None.
-    None,
-    /// No longer the one that it asked for before.
-    Cancel,
-}
-
 const ACCESS_MASK: u32 = 0xff;
-const WANT_MASK: u32 = 0xff00;
-const WANT_SIGNAL: u32 = 0x1_0000;
-const WANT_PUSH: u32 = 0x2_0000;
 
 impl Args {
     /// The share reservation, and the wish for a delegation, which exists in 4.1 only.
@@ -95,26 +82,24 @@ impl Args {
                 Want::Unsaid,
             ));
         }
-        let known = ACCESS_MASK | WANT_MASK | WANT_SIGNAL | WANT_PUSH;
-        if self.share_access & !known != 0 {
-            return Err(Status::Inval);
-        }
-        let want = match self.share_access & WANT_MASK {
-            0 => Want::Unsaid,
-            0x100..=0x300 => Want::Delegation,
-            0x400 => Want::None,
-            0x500 => Want::Cancel,
-            _ => return Err(Status::Inval),
-        };
+        let want = Want::new(self.share_access, ACCESS_MASK)?;
         let share = Share::new(self.share_access & ACCESS_MASK, self.share_deny)?;
         Ok((share, want))
     }
 }
 
 impl Claim {
+    /// The delegation under which the client has the file open already.
+    pub(super) fn delegation(&self) -> Option<&StateId> {
+        match self {
+            Self::Delegated(stateid) | Self::DelegatedName(stateid, _) => Some(stateid),
+            _ => None,
+        }
+    }
+
     /// Whether it takes back what there was before a restart.
     pub(super) fn is_reclaim(&self) -> bool {
-        matches!(self, Self::Previous | Self::DelegatedBefore)
+        matches!(self, Self::Previous(_) | Self::DelegatedBefore)
     }
 }
 
@@ -144,16 +129,22 @@ impl Decode for How {
     }
 }
 
+/// open_delegation_type4 of a claim.
+pub(crate) fn kind(number: u32) -> Result<Option<DelegationKind>, BadXdr> {
+    match number {
+        0 => Ok(None),
+        1 => Ok(Some(DelegationKind::Read)),
+        2 => Ok(Some(DelegationKind::Write)),
+        _ => Err(BadXdr),
+    }
+}
+
 impl Decode for Claim {
     fn decode(reader: &mut Reader) -> Result<Self, BadXdr> {
         match reader.read::<u32>()? {
             0 => reader.read().map(Self::Null),
-            1 => reader.read::<u32>().map(|_delegation| Self::Previous),
-            2 => {
-                let stateid = reader.read()?;
-                reader.read::<Bytes>()?;
-                Ok(Self::Delegated(stateid))
-            }
+            1 => kind(reader.read()?).map(Self::Previous),
+            2 => Ok(Self::DelegatedName(reader.read()?, reader.read()?)),
             3 => reader.read::<Bytes>().map(|_name| Self::DelegatedBefore),
             4 => Ok(Self::Handle),
             5 => reader.read().map(Self::Delegated),
@@ -175,30 +166,7 @@ xdr_struct! {
         pub flags: u32,
         /// Attributes that were set.
         pub attrs: Bitmap,
-        /// No delegation.
-        pub delegation: NoDelegation,
+        /// The delegation, or why there is none.
+        pub delegation: Delegation,
     } => encode
-}
-
-/// open_delegation4 of a server that grants none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NoDelegation(pub Want);
-
-impl Encode for NoDelegation {
-    /// A client that had a wish is told why (RFC 8881 §18.16.3).
-    fn encode(&self, writer: &mut Writer) {
-        const NONE: u32 = 0;
-        const NONE_EXT: u32 = 3;
-        const NOT_WANTED: u32 = 0;
-        const NOT_SUPP_FTYPE: u32 = 3;
-        const CANCELLED: u32 = 7;
-        let why = match self.0 {
-            Want::Unsaid => return writer.write(&NONE),
-            Want::None => NOT_WANTED,
-            Want::Cancel => CANCELLED,
-            Want::Delegation => NOT_SUPP_FTYPE,
-        };
-        writer.write(&NONE_EXT);
-        writer.write(&why);
-    }
 }

@@ -43,15 +43,15 @@ pub(super) async fn find(
     match (claim, how) {
         (Claim::Null(name), How::Find) => by_name(cx, name, access).await,
         (Claim::Null(name), how) => create(cx, name, how, access).await,
-        (Claim::Handle, _) if cx.minor() == Minor::V40 => Err(Status::Badxdr),
-        (Claim::Handle | Claim::Previous, How::Find) => {
+        (Claim::Handle | Claim::Delegated(_), _) if cx.minor() == Minor::V40 => Err(Status::Badxdr),
+        (Claim::Handle | Claim::Delegated(_) | Claim::Previous(_), How::Find) => {
             let object = cx.share_object(Status::Isdir)?.clone();
             opened(cx, object, access).await
         }
         // Only a name can be created.
-        (Claim::Handle | Claim::Previous, _) => Err(Status::Inval),
-        // No delegation was ever granted.
-        (Claim::Delegated(_), _) => Err(Status::BadStateid),
+        (Claim::Handle | Claim::Delegated(_) | Claim::Previous(_), _) => Err(Status::Inval),
+        (Claim::DelegatedName(_, name), how) => under_delegation(cx, name, how, access).await,
+        // Delegations end with their client's incarnation (RFC 8881 §18.5.3).
         (Claim::DelegatedBefore, _) => Err(Status::Notsupp),
     }
 }
@@ -69,6 +69,30 @@ async fn by_name(cx: &Cx, name: &[u8], access: OpenAccess) -> Result<Found, Stat
     let fs = &dir.share.fs;
     let node = fs.lookup(&dir.cred, &dir.handle, checked).await?;
     opened(cx, dir.sibling(node.handle), access).await
+}
+
+/// The file is there, so that creating it can only mean to cut it to size 0.
+async fn under_delegation(
+    cx: &Cx,
+    name: &[u8],
+    how: &How,
+    access: OpenAccess,
+) -> Result<Found, Status> {
+    let truncate = match how {
+        How::Find => false,
+        How::Unchecked(attrs) => attrs.settable(cx.minor())?.changes.size == Some(0),
+        How::Guarded(_) | How::Exclusive(_) | How::Exclusive41(..) => return Err(Status::Exist),
+    };
+    let found = by_name(cx, name, access).await?;
+    Ok(Found {
+        attrs: if truncate {
+            Bitmap::of(&[SIZE])
+        } else {
+            Bitmap::EMPTY
+        },
+        truncate,
+        ..found
+    })
 }
 
 async fn opened(cx: &Cx, object: ShareObject, access: OpenAccess) -> Result<Found, Status> {

@@ -3,23 +3,29 @@
 //! <https://www.rfc-editor.org/rfc/rfc7530#section-16.16>
 
 mod args;
+mod delegation;
 mod find;
 
 use std::sync::Arc;
 
 use dittofs_sdk::vfs::{OpenAccess, SetAttr};
 
-pub use self::args::{Args, Claim, How, NoDelegation, Opened, OwnerArg, Want};
+pub(crate) use self::args::kind;
+pub use self::args::{Args, Claim, How, Opened, OwnerArg};
+pub use self::delegation::{Delegation, Want, Why};
 use self::find::Found;
 use super::courtesy::{Obstacle, past_silent};
 use super::io;
 use super::owner40::{self, Answer, Refused, Running};
 use super::reclaim;
 use crate::compound::{Cx, Operation};
+use crate::delegations::{self, Access, Hold, Offer, Reason, Refusal};
 use crate::exports::{FileKey, Object};
-use crate::state::files::{self, Numbered, OpenRequest, Owner, Role, Step, Turn};
+use crate::state::files::{
+    self, DelegationKind, Numbered, OpenRequest, Owner, Role, Share, Step, Touch, Turn,
+};
 use crate::status::Status;
-use crate::types::{ClientId, Minor};
+use crate::types::{ClientId, Minor, StateId};
 
 const CONFIRM: u32 = 2;
 const LOCKTYPE_POSIX: u32 = 4;
@@ -31,6 +37,7 @@ impl Operation for Args {
 
     async fn run(self, cx: &mut Cx) -> Result<Answer<Opened>, Refused> {
         let client = io::client_of(cx, self.owner.client)?;
+        cx.shown = Some(client);
         let owner = self.owner.owner(client, Role::Open);
         if cx.minor() != Minor::V40 {
             let result = self.open(cx, owner, true).await.map_err(Refused::from);
@@ -68,8 +75,8 @@ impl Operation for Args {
     }
 
     fn reply_room(&self) -> usize {
-        // stateid, change_info4, flags, three words of attributes, delegation with its reason
-        16 + 20 + 4 + 16 + 8
+        // stateid, change_info4, flags, three words of attributes, delegation
+        16 + 20 + 4 + 16 + Delegation::SIZE_MAX
     }
 }
 
@@ -90,8 +97,8 @@ impl Args {
     fn in_time(&self, cx: &Cx, client: ClientId) -> Result<(), Status> {
         match self.claim {
             Claim::Null(_) | Claim::Handle => reclaim::may_get_new(cx),
-            Claim::Previous => reclaim::may_reclaim(cx, client),
-            Claim::Delegated(_) | Claim::DelegatedBefore => Ok(()),
+            Claim::Previous(_) => reclaim::may_reclaim(cx, client),
+            Claim::Delegated(_) | Claim::DelegatedName(..) | Claim::DelegatedBefore => Ok(()),
         }
     }
 
@@ -99,17 +106,23 @@ impl Args {
         let (share, want) = self.share(cx.minor())?;
         self.in_time(cx, owner.client)?;
         let found = find::find(cx, &self.claim, &self.how, share.access()).await?;
+        if let Some(stateid) = self.claim.delegation() {
+            check_delegation(cx, stateid, &found, share, owner.client)?;
+        }
+        let hold = make_way(cx, &found, share).await?;
+        let client = owner.client;
         let request = OpenRequest {
             owner,
             key: found.object.key(),
             user: found.object.cred.uid,
             share,
+            touch: touch(&found, share),
             file: Arc::clone(&found.file),
             confirmed,
             limit: cx.settings.open_bound(),
         };
         let opened = match self.claim {
-            Claim::Previous => {
+            Claim::Previous(_) => {
                 let files = &cx.server.state.files;
                 let opened = files.open(io::caller(cx), &request);
                 opened.map_err(reclaim::conflict)?
@@ -126,6 +139,10 @@ impl Args {
             drop(cx.server.state.files.undo_open(opened));
             return Err(status);
         }
+        drop(hold);
+        let delegation = self
+            .delegation(cx, &found, share, want, client, confirmed)
+            .await;
         cx.set_current(Object::Share(found.object));
         cx.current_stateid = Some(opened.stateid);
         Ok(Opened {
@@ -133,9 +150,79 @@ impl Args {
             change: found.change,
             flags: LOCKTYPE_POSIX | if confirmed { 0 } else { CONFIRM } | may_notify_lock(cx),
             attrs: found.attrs,
-            delegation: NoDelegation(want),
+            delegation,
         })
     }
+
+    /// No delegation comes with an open that has yet to be confirmed (RFC 7530 §9.1.11), nor with one
+    /// that is made under a delegation; one that is taken back has what it had.
+    async fn delegation(
+        &self,
+        cx: &Cx,
+        found: &Found,
+        share: Share,
+        want: Want,
+        client: ClientId,
+        confirmed: bool,
+    ) -> Delegation {
+        let offer = Offer {
+            client,
+            object: &found.object,
+            file: &found.file,
+            access: share.access(),
+        };
+        let result = match &self.claim {
+            Claim::Previous(Some(kind)) => delegations::take_back(cx, &offer, *kind).await,
+            Claim::Null(_) | Claim::Handle if confirmed => {
+                delegations::offer(cx, &offer, want.kinds(share.access())).await
+            }
+            _ => Err(Refusal::Unavailable),
+        };
+        Delegation::of(result, want)
+    }
+}
+
+/// What the open does to delegations of others.
+fn touch(found: &Found, share: Share) -> Touch {
+    if found.truncate {
+        Touch::Change
+    } else {
+        Touch::of_open(share)
+    }
+}
+
+/// Recalls the delegations that the open stands against, unless a reservation refuses it: it would
+/// do so afterwards as well.
+async fn make_way(cx: &Cx, found: &Found, share: Share) -> Result<Option<Hold>, Status> {
+    let key = found.object.key();
+    if cx.server.state.files.refuses(&key, share) {
+        return Ok(None);
+    }
+    let access = Access {
+        truncate: found.truncate,
+        ..Access::new(cx, key, touch(found, share), Reason::Open)
+    };
+    delegations::clear(cx, access).await.map(Some)
+}
+
+/// An open under a delegation is one that the delegation allows (RFC 8881 §10.4.4).
+fn check_delegation(
+    cx: &Cx,
+    stateid: &StateId,
+    found: &Found,
+    share: Share,
+    client: ClientId,
+) -> Result<(), Status> {
+    let files = &cx.server.state.files;
+    let key = found.object.key();
+    let (delegate, kind) = files.delegated(io::caller(cx), stateid, &key)?;
+    if delegate != client {
+        return Err(Status::BadStateid);
+    }
+    if kind == DelegationKind::Read && share.access().writes() {
+        return Err(Status::Inval);
+    }
+    Ok(())
 }
 
 /// The first OPEN of a 4.0 client in this start is what entitles it to reclaim after the next

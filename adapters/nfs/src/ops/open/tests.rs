@@ -147,12 +147,17 @@ struct Answered {
 fn answered(reply: &mut Reply) -> Answered {
     let stateid = reply.ok_body();
     let _atomic: bool = reply.body();
+    let (change, flags, attrs) = ((reply.body(), reply.body()), reply.body(), reply.body());
+    let refusal = (reply.body::<u32>() == 3).then(|| reply.body());
+    if let Some(1 | 2) = refusal {
+        assert!(!reply.body::<bool>(), "nobody is told later");
+    }
     Answered {
         stateid,
-        change: (reply.body(), reply.body()),
-        flags: reply.body(),
-        attrs: reply.body(),
-        refusal: (reply.body::<u32>() == 3).then(|| reply.body()),
+        change,
+        flags,
+        attrs,
+        refusal,
     }
 }
 
@@ -313,8 +318,10 @@ async fn a_wish_for_a_delegation_is_declined_with_a_reason() {
     let client = h.client41("a").await;
     let ask = |want: u32| create("f", "o", BOTH | want);
     assert_eq!(open(&client, &ask(0)).await.unwrap().0.refusal, None);
-    assert_eq!(open(&client, &ask(0x100)).await.unwrap().0.refusal, Some(3));
+    // WND4_RESOURCE: nobody can call the client.
+    assert_eq!(open(&client, &ask(0x100)).await.unwrap().0.refusal, Some(2));
     assert_eq!(open(&client, &ask(0x400)).await.unwrap().0.refusal, Some(0));
+    assert_eq!(open(&client, &ask(0x500)).await.unwrap().0.refusal, Some(7));
     assert_eq!(refused(&client, ask(0x600)).await, Status::Inval);
     assert_eq!(refused(&client, ask(0x80)).await, Status::Inval);
 }

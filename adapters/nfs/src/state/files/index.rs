@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use parking_lot::Mutex;
 
 use super::Owner;
+use super::delegation::Pool;
 use super::stateid::{Caller, Id};
 use crate::status::Status;
 use crate::types::ClientId;
@@ -14,6 +15,8 @@ use crate::types::ClientId;
 #[derive(Debug, Default)]
 pub(super) struct Index {
     inner: Mutex<Inner>,
+    /// Delegations, which are the client's.
+    pub(super) pool: Pool,
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +52,7 @@ struct Held {
 impl Index {
     pub(super) fn admit(&self, client: ClientId) {
         self.inner.lock().clients.entry(client).or_default();
+        self.pool.admit(client);
     }
 
     /// Notes an open, unless there are as many as there may be.
@@ -133,9 +137,12 @@ impl Index {
     }
 
     pub(super) fn has_client(&self, client: ClientId) -> bool {
-        let inner = self.inner.lock();
-        let held = inner.clients.get(&client);
-        held.is_some_and(|held| !held.owners.is_empty())
+        let has_owners = {
+            let inner = self.inner.lock();
+            let held = inner.clients.get(&client);
+            held.is_some_and(|held| !held.owners.is_empty())
+        };
+        has_owners || self.pool.has_client(client)
     }
 
     pub(super) fn has_owner(&self, owner: &Owner) -> bool {
@@ -153,7 +160,11 @@ impl Index {
             inner.ranges = inner.ranges.saturating_sub(held.ranges);
             held
         };
-        held.owners.into_values().flatten().collect()
+        held.owners
+            .into_values()
+            .flatten()
+            .chain(self.pool.take_client(client))
+            .collect()
     }
 
     /// All states of a client.
@@ -162,6 +173,7 @@ impl Index {
         let held = inner.clients.get(&client).into_iter();
         held.flat_map(|held| held.owners.values().flatten())
             .copied()
+            .chain(self.pool.of_client(client))
             .collect()
     }
 

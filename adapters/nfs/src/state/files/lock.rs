@@ -292,7 +292,7 @@ impl Shard {
                 Some(Conflict {
                     range: held.range,
                     kind: held.kind,
-                    owner: self.states.get(&id)?.owner().clone(),
+                    owner: self.states.get(&id)?.owner()?.clone(),
                 })
             })
     }

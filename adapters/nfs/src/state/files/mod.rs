@@ -1,4 +1,4 @@
-//! Opens, share reservations and byte-range locks.
+//! Opens, share reservations, byte-range locks and delegations.
 //! <https://www.rfc-editor.org/rfc/rfc8881#section-9>,
 //! <https://www.rfc-editor.org/rfc/rfc7530#section-9>
 //!
@@ -6,6 +6,7 @@
 //! index's and never held while a file system is called: files come in open and are
 //! returned to be closed.
 
+mod delegation;
 mod index;
 mod lock;
 mod open;
@@ -36,6 +37,7 @@ use crate::exports::FileKey;
 use crate::status::Status;
 use crate::types::{ClientId, StateId};
 
+pub use delegation::{DelegationKind, DelegationRequest, NoDelegation, Recall, Touch, Writer};
 pub use index::Bound;
 pub use lock::{Conflict, LockError, LockRequest};
 pub use open::{OpenRequest, Opened};
@@ -183,7 +185,7 @@ impl Files {
         census
     }
 
-    /// Whether the client has any open or lock.
+    /// Whether the client has any open, lock or delegation.
     pub fn has_state(&self, client: ClientId) -> bool {
         self.index.has_client(client)
     }
@@ -205,7 +207,7 @@ impl Files {
         let missing = {
             let shard = self.shard(id.shard()).ok_or(Status::BadStateid)?;
             match shard.states.get(&id) {
-                Some(entry) => return Ok(entry.owner().clone()),
+                Some(entry) => return entry.owner().cloned().ok_or(Status::BadStateid),
                 None => shard.missing(caller, id),
             }
         };
@@ -230,6 +232,9 @@ impl Files {
         let open = match shard.find(caller, id, stateid.seqid, Some(key))? {
             Entry::Open(open) => open,
             Entry::Lock(lock) => shard.open(lock.open)?,
+            Entry::Delegation(delegation) => {
+                return Ok((delegation.client, delegation.file(access, user)?));
+            }
         };
         if !open.confirmed {
             return Err(Status::BadStateid);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use dittofs_sdk::vfs::File;
 
+use super::delegation::Touch;
 use super::shard::{Entry, Open, Shard};
 use super::share::{Modes, Share};
 use super::stateid::{Caller, Id, next_seqid};
@@ -23,6 +24,8 @@ pub struct OpenRequest {
     pub user: u32,
     /// What for.
     pub share: Share,
+    /// What it does to delegations of others.
+    pub touch: Touch,
     /// The file, open for `share`'s access.
     pub file: Arc<dyn File>,
     /// Whether the owner has confirmed itself (4.0), or need not (4.1).
@@ -49,7 +52,8 @@ enum Before {
 
 impl Files {
     /// Opens: a second open of one owner and file widens the first. NFS4ERR_SHARE_DENIED if
-    /// another open stands against it; nothing has changed then.
+    /// another open stands against it, NFS4ERR_DELAY if another client's delegation does; nothing has
+    /// changed then.
     pub fn open(&self, caller: Caller, request: &OpenRequest) -> Result<Opened, Status> {
         let number = self.number_of(&request.key);
         let mut guard = self.shard(number).ok_or(Status::Serverfault)?;
@@ -58,6 +62,15 @@ impl Files {
             .files
             .get(&request.key)
             .and_then(|file| file.opens.get(&request.owner).copied());
+        // The owner's own reservation counts too (RFC 8881 §9.7).
+        let file = shard.files.get(&request.key);
+        if file.is_some_and(|file| file.tally.conflicts(request.share)) {
+            return Err(Status::ShareDenied);
+        }
+        let who = Some(request.owner.client);
+        if !shard.broken(&request.key, who, request.touch).is_empty() {
+            return Err(Status::Delay);
+        }
         match own {
             Some(id) => self.widen(shard, id, request),
             None => self.insert(shard, number, caller, request),
@@ -68,10 +81,6 @@ impl Files {
         let before = shard.open(id)?.modes;
         let after = before.with(request.share);
         if let Some(file) = shard.files.get_mut(&request.key) {
-            // The owner's own reservation counts too (RFC 8881 §9.7).
-            if file.tally.conflicts(request.share) {
-                return Err(Status::ShareDenied);
-            }
             file.tally.remove(before.share());
             file.tally.add(after.share());
         }
@@ -94,13 +103,6 @@ impl Files {
         caller: Caller,
         request: &OpenRequest,
     ) -> Result<Opened, Status> {
-        if shard
-            .files
-            .get(&request.key)
-            .is_some_and(|file| file.tally.conflicts(request.share))
-        {
-            return Err(Status::ShareDenied);
-        }
         let id = self.unused_id(shard, number);
         self.index
             .add_open(caller, &request.owner, id, request.limit)?;
@@ -237,7 +239,7 @@ impl Files {
         let shard = self.shard(id.shard()).ok_or(Status::BadStateid)?;
         match shard.find(caller, id, stateid.seqid, Some(key))? {
             Entry::Open(_) => Ok((id, shard)),
-            Entry::Lock(_) => Err(Status::BadStateid),
+            Entry::Lock(_) | Entry::Delegation(_) => Err(Status::BadStateid),
         }
     }
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::Owner;
+use super::shard::Entry;
 use super::stateid::{Caller, Id};
 use crate::state::client::{News, Notices};
 use crate::status::Status;
@@ -73,7 +74,9 @@ struct Lost {
 
 #[derive(Debug)]
 struct Loss {
-    owner: Owner,
+    client: ClientId,
+    /// None of a delegation.
+    owner: Option<Owner>,
     why: Revoked,
 }
 
@@ -87,10 +90,14 @@ impl Losses {
     }
 
     /// Notes a loss, unless its client is gone itself.
-    pub(super) fn note(&self, id: Id, owner: &Owner, why: Revoked) {
+    pub(super) fn note(&self, id: Id, entry: &Entry, why: Revoked) {
+        self.note_of(id, entry.client(), entry.owner(), why);
+    }
+
+    fn note_of(&self, id: Id, client: ClientId, owner: Option<&Owner>, why: Revoked) {
         let mut inner = self.inner.lock();
         let Inner { clients, states } = &mut *inner;
-        let Some(lost) = clients.get_mut(&owner.client) else {
+        let Some(lost) = clients.get_mut(&client) else {
             return;
         };
         if lost.order.len() >= REMEMBERED
@@ -101,28 +108,28 @@ impl Losses {
         }
         lost.order.push_back((id, why));
         lost.notices.tell(why.news());
-        let owner = owner.clone();
-        states.insert(id, Loss { owner, why });
+        let owner = owner.cloned();
+        states.insert(id, Loss { client, owner, why });
     }
 
     /// Why the caller has lost a state, if it has.
     pub(super) fn status(&self, caller: Caller, id: Id) -> Option<Status> {
         let inner = self.inner.lock();
         let loss = inner.states.get(&id)?;
-        let own = caller.owns(loss.owner.client);
+        let own = caller.owns(loss.client);
         own.then(|| loss.why.status(caller))
     }
 
     /// Whose a lost state was.
     pub(super) fn owner(&self, id: Id) -> Option<Owner> {
-        Some(self.inner.lock().states.get(&id)?.owner.clone())
+        self.inner.lock().states.get(&id)?.owner.clone()
     }
 
     /// The caller knows that it has lost a state; false if it has not.
     pub(super) fn acknowledge(&self, caller: Caller, id: Id) -> bool {
         let mut inner = self.inner.lock();
         let Inner { clients, states } = &mut *inner;
-        let Some(client) = states.get(&id).map(|loss| loss.owner.client) else {
+        let Some(client) = states.get(&id).map(|loss| loss.client) else {
             return false;
         };
         if !caller.owns(client) {
@@ -188,6 +195,10 @@ mod tests {
         }
     }
 
+    fn note(losses: &Losses, id: u64, why: Revoked) {
+        losses.note_of(Id(id), ClientId(1), Some(&owner(1)), why);
+    }
+
     fn losses() -> (Losses, Arc<Notices>) {
         let (losses, notices) = (Losses::default(), Arc::default());
         losses.admit_client(ClientId(1), &notices);
@@ -211,9 +222,9 @@ mod tests {
     #[test]
     fn a_flag_is_told_until_the_last_loss_of_its_kind_is_acknowledged() {
         let (losses, notices) = losses();
-        losses.note(Id(1), &owner(1), Revoked::Recallable);
-        losses.note(Id(2), &owner(1), Revoked::Recallable);
-        losses.note(Id(3), &owner(1), Revoked::Expired);
+        note(&losses, 1, Revoked::Recallable);
+        note(&losses, 2, Revoked::Recallable);
+        note(&losses, 3, Revoked::Expired);
         assert_eq!(notices.flags(), 0x50);
         assert!(losses.acknowledge(V41, Id(1)));
         assert_eq!(notices.flags(), 0x50);
@@ -227,7 +238,7 @@ mod tests {
     #[test]
     fn nobody_learns_of_or_acknowledges_the_loss_of_another() {
         let (losses, notices) = losses();
-        losses.note(Id(1), &owner(1), Revoked::Admin);
+        note(&losses, 1, Revoked::Admin);
         let other = Caller::V41(ClientId(2));
         assert_eq!(losses.status(other, Id(1)), None);
         assert!(!losses.acknowledge(other, Id(1)));
@@ -239,12 +250,12 @@ mod tests {
     fn losses_are_bounded_and_end_with_their_client() {
         let (losses, _notices) = losses();
         for id in 0..2 * REMEMBERED as u64 {
-            losses.note(Id(id), &owner(1), Revoked::Expired);
+            note(&losses, id, Revoked::Expired);
         }
         assert_eq!(losses.count(ClientId(1)), REMEMBERED);
         assert_eq!(losses.status(V41, Id(0)), None);
         losses.release_client(ClientId(1));
-        losses.note(Id(5), &owner(1), Revoked::Expired);
+        note(&losses, 5, Revoked::Expired);
         let inner = losses.inner.lock();
         assert!(inner.clients.is_empty() && inner.states.is_empty());
     }

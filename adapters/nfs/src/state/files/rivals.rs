@@ -9,7 +9,7 @@ use super::{Files, LockKind, OpenRequest, Owner, Range, Share};
 use crate::exports::FileKey;
 use crate::types::ClientId;
 
-/// An open or a lock owner's locks that stand against an operation.
+/// An open, a lock owner's locks or a delegation that stands against an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rival {
     /// Whose it is.
@@ -46,7 +46,7 @@ impl Files {
         let conflicts = file.locks.conflicts(own, Held { range, kind });
         conflicts
             .filter_map(|(id, _)| {
-                let client = shard.states.get(&id)?.owner().client;
+                let client = shard.states.get(&id)?.client();
                 Some(Rival { client, id })
             })
             .collect()

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use dittofs_sdk::vfs::{File, OpenAccess};
 
+use super::delegation::{Delegation, DelegationKind, History};
 use super::index::Index;
 use super::range::{Held, Locks};
 use super::revoked::{Losses, Revoked};
@@ -15,6 +16,7 @@ use super::{Owner, ToClose};
 use crate::exports::FileKey;
 use crate::state::recent::Recent;
 use crate::status::Status;
+use crate::types::ClientId;
 
 /// How many lost states a shard remembers.
 const EXPIRED: usize = 256;
@@ -24,6 +26,8 @@ pub(super) struct Shard {
     pub(super) states: HashMap<Id, Entry>,
     /// What 4.0 clients lost with their leases.
     pub(super) expired: Recent<Id, EXPIRED>,
+    /// Files over whose delegations there were conflicts.
+    pub(super) history: History,
     losses: Arc<Losses>,
     waiting: Arc<Waiting>,
 }
@@ -32,9 +36,10 @@ pub(super) struct Shard {
 pub(super) enum Entry {
     Open(Open),
     Lock(Lock),
+    Delegation(Delegation),
 }
 
-/// A file that someone has open.
+/// A file that someone has open, or delegated, or is about to change.
 #[derive(Default)]
 pub(super) struct OpenFile {
     pub(super) opens: HashMap<Owner, Id>,
@@ -43,6 +48,9 @@ pub(super) struct OpenFile {
     pub(super) locks: Locks,
     /// Who waits for them.
     pub(super) waiters: Waiters,
+    pub(super) delegations: HashMap<ClientId, (Id, DelegationKind)>,
+    /// Changes under way.
+    pub(super) held: usize,
 }
 
 /// One owner's open of one file.
@@ -70,10 +78,20 @@ pub(super) struct Lock {
 }
 
 impl Entry {
-    pub(super) fn owner(&self) -> &Owner {
+    /// Whose it is; a delegation has no owner but the client.
+    pub(super) fn owner(&self) -> Option<&Owner> {
         match self {
-            Self::Open(open) => &open.owner,
-            Self::Lock(lock) => &lock.owner,
+            Self::Open(open) => Some(&open.owner),
+            Self::Lock(lock) => Some(&lock.owner),
+            Self::Delegation(_) => None,
+        }
+    }
+
+    pub(super) fn client(&self) -> ClientId {
+        match self {
+            Self::Open(open) => open.owner.client,
+            Self::Lock(lock) => lock.owner.client,
+            Self::Delegation(delegation) => delegation.client,
         }
     }
 }
@@ -124,6 +142,7 @@ impl Shard {
             files: HashMap::new(),
             states: HashMap::new(),
             expired: Recent::default(),
+            history: History::default(),
             losses,
             waiting,
         }
@@ -145,8 +164,9 @@ impl Shard {
         let (own_key, current) = match entry {
             Entry::Open(open) => (&open.key, open.seqid),
             Entry::Lock(lock) => (&lock.key, lock.seqid),
+            Entry::Delegation(delegation) => (&delegation.key, delegation.seqid),
         };
-        if !caller.owns(entry.owner().client) || key.is_some_and(|key| key != own_key) {
+        if !caller.owns(entry.client()) || key.is_some_and(|key| key != own_key) {
             return Err(Status::BadStateid);
         }
         caller.check_seqid(seqid, current)?;
@@ -199,7 +219,7 @@ impl Shard {
         };
         for id in [id].iter().chain(lockers) {
             if let Some(entry) = self.states.get(id) {
-                self.losses.note(*id, entry.owner(), why);
+                self.losses.note(*id, entry, why);
             }
         }
         self.remove(id, index)
@@ -240,6 +260,15 @@ impl Shard {
                 self.review_waiters(&lock.key);
                 self.forget_unused(&lock.key);
             }
+            Some(Entry::Delegation(delegation)) => {
+                let (client, key) = (delegation.client, delegation.key);
+                if let Some(file) = self.files.get_mut(&key) {
+                    file.delegations.remove(&client);
+                }
+                index.pool.remove(client, id, delegation.kind);
+                self.forget_unused(&key);
+                closed.push(delegation.into_file());
+            }
             None => {}
         }
         closed
@@ -274,13 +303,18 @@ impl Shard {
         }
     }
 
-    fn forget_unused(&mut self, key: &FileKey) {
-        if self
-            .files
-            .get(key)
-            .is_some_and(|file| file.opens.is_empty() && file.lockers.is_empty())
-        {
+    pub(super) fn forget_unused(&mut self, key: &FileKey) {
+        if self.files.get(key).is_some_and(OpenFile::is_unused) {
             self.files.remove(key);
         }
+    }
+}
+
+impl OpenFile {
+    fn is_unused(&self) -> bool {
+        self.opens.is_empty()
+            && self.lockers.is_empty()
+            && self.delegations.is_empty()
+            && self.held == 0
     }
 }

@@ -41,6 +41,17 @@ impl Share {
         }
     }
 
+    /// Whether it keeps others from reading.
+    pub(super) fn denies_reading(self) -> bool {
+        self.deny & READ != 0
+    }
+
+    /// Whether it stands against a client that opens for reading as it likes and wants to see no
+    /// change.
+    pub(super) fn stands_against_readers(self) -> bool {
+        self.denies_reading() || self.access & WRITE != 0
+    }
+
     /// What an access without an open would reserve.
     pub(super) fn plain(access: OpenAccess) -> Self {
         Self {
@@ -150,6 +161,11 @@ impl Tally {
     /// Whether an open stands against an access without an open.
     pub(super) fn denies(&self, access: OpenAccess) -> bool {
         self.conflicts(Share::plain(access))
+    }
+
+    /// Whether any open [stands against readers](Share::stands_against_readers).
+    pub(super) fn stands_against_readers(&self) -> bool {
+        denied(self.access, WRITE) || denied(self.deny, READ)
     }
 
     fn each(&mut self, share: Share, change: impl Fn(&mut u32)) {

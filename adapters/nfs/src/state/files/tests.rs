@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::*;
 
+mod delegations;
 mod waiting;
 
 const V41: Caller = Caller::V41(ClientId(1));
@@ -101,11 +102,13 @@ impl World {
         limit: usize,
     ) -> Result<Opened, Status> {
         let caller = Caller::V41(owner.client);
+        let share = Share::new(access, deny).unwrap();
         let request = OpenRequest {
             owner,
             key: key(file),
             user: ME,
-            share: Share::new(access, deny).unwrap(),
+            share,
+            touch: Touch::of_open(share),
             file: Arc::new(Counted {
                 _open: Arc::clone(&self.open),
             }),
@@ -411,6 +414,7 @@ fn limits_hold_over_all_clients() {
         key: key(2),
         user: ME,
         share: Share::new(3, 0).unwrap(),
+        touch: Touch::Change,
         file: Arc::new(Counted {
             _open: Arc::clone(&w.open),
         }),
@@ -450,6 +454,7 @@ fn who_stands_against_an_open_a_lock_or_an_access_is_known() {
         key: key(1),
         user: ME,
         share: Share::new(access, deny).unwrap(),
+        touch: Touch::Change,
         file: Arc::new(Counted {
             _open: Arc::clone(&w.open),
         }),
@@ -490,6 +495,7 @@ fn an_unconfirmed_open_is_of_no_use_until_it_is_confirmed() {
         key: key(1),
         user: ME,
         share: Share::new(3, 0).unwrap(),
+        touch: Touch::Change,
         file: Arc::new(Counted {
             _open: Arc::clone(&w.open),
         }),

@@ -1,0 +1,186 @@
+//! How a delegation comes back: CB_RECALL until the client has understood, then time to give it
+//! back, then it is taken away.
+//! <https://www.rfc-editor.org/rfc/rfc8881#section-10.4.4>,
+//! <https://www.rfc-editor.org/rfc/rfc7530#section-10.4.6>
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::callback::{Call, Failure, READ_DELEGATIONS, WRITE_DELEGATIONS};
+use crate::exports::FileKey;
+use crate::server::Server;
+use crate::state::Client;
+use crate::state::files::{DelegationKind, Recall, Revoked};
+use crate::status::Status;
+use crate::types::Bitmap;
+
+/// How long to wait before a recall is sent again: to a client that did not understand it, or over
+/// a way to it that may be there by then.
+const RETRY: Duration = Duration::from_secs(1);
+/// How often a client may say that it knows no such delegation. It may not have read yet that it
+/// has got one.
+const UNKNOWN: u32 = 3;
+
+/// What a delegation was in the way of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "they are called as they are")]
+pub enum Reason {
+    Open,
+    ReadWrite,
+    Getattr,
+    Setattr,
+    Remove,
+    Rename,
+    Link,
+    Lock,
+    Foreign,
+    Reclaim,
+}
+
+impl Reason {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Self; 10] = [
+        Self::Open,
+        Self::ReadWrite,
+        Self::Getattr,
+        Self::Setattr,
+        Self::Remove,
+        Self::Rename,
+        Self::Link,
+        Self::Lock,
+        Self::Foreign,
+        Self::Reclaim,
+    ];
+
+    /// The value of the label `reason`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::ReadWrite => "read_write",
+            Self::Getattr => "getattr",
+            Self::Setattr => "setattr",
+            Self::Remove => "remove",
+            Self::Rename => "rename",
+            Self::Link => "link",
+            Self::Lock => "lock",
+            Self::Foreign => "foreign_change",
+            Self::Reclaim => "reclaim",
+        }
+    }
+}
+
+/// Begins to recall, in the background. There is one such task for each delegation at most.
+pub(super) fn start(
+    server: &Arc<Server>,
+    key: FileKey,
+    recall: Recall,
+    reason: Reason,
+    truncate: bool,
+) {
+    server.metrics.delegations.recalled(recall.kind, reason);
+    let Some(client) = server.state.clients.find(recall.client) else {
+        return;
+    };
+    let server = Arc::clone(server);
+    let call = Call::Recall {
+        stateid: recall.stateid,
+        truncate,
+        file: key.file_handle(),
+        granted: recall.granted_by,
+    };
+    tokio::spawn(async move { ask_back(&server, &client, &recall, &call).await });
+}
+
+/// Says it until the client has understood, has given it back or has lost it.
+async fn ask_back(server: &Arc<Server>, client: &Client, recall: &Recall, call: &Call) {
+    let files = &server.state.files;
+    let mut unknown = 0;
+    while files.is_recalled(recall.id) {
+        match server.callbacks.call(client, call).await {
+            Ok(_) => return,
+            Err(Failure::Refused(Status::BadStateid | Status::Badhandle)) => {
+                unknown += 1;
+                if unknown == UNKNOWN {
+                    // It does not have it, so there is nothing to wait for.
+                    return revoke(server, recall);
+                }
+            }
+            Err(Failure::Refused(_) | Failure::NoPath | Failure::Timeout) => {}
+        }
+        tokio::select! {
+            () = server.draining() => return,
+            () = tokio::time::sleep(RETRY) => {}
+        }
+    }
+}
+
+fn revoke(server: &Server, recall: &Recall) {
+    // The file is closed after the locks of the state are released.
+    drop(server.state.files.revoke(recall.id, Revoked::Recallable));
+    server.delegations.returned();
+}
+
+/// Takes away what was recalled and is overdue, and asks for some back before there are too many.
+pub fn sweep(server: &Arc<Server>, now: Instant) {
+    let settings = server.settings();
+    let (lease, timeout) = (settings.lease(), settings.delegation_recall_timeout());
+    let state = &server.state;
+    for overdue in state.files.overdue(now, timeout) {
+        let client = state.clients.find(overdue.client);
+        // A 4.0 client that can't be called learns so from RENEW, and must have had a lease's time
+        // for that (RFC 7530 §10.4.6).
+        if client.is_some_and(|client| client.is_v40()) && overdue.since < lease {
+            continue;
+        }
+        drop(state.files.revoke(overdue.id, Revoked::Recallable));
+    }
+    server.delegations.returned();
+    thin(server, now, settings.max_delegations as usize);
+}
+
+/// Asks clients that have many delegations for those that they need least, before nobody can get one
+/// any more (RFC 8881 §20.6).
+fn thin(server: &Arc<Server>, now: Instant, most: usize) {
+    let Some((keep, clients)) = server.state.files.crowding(most) else {
+        return;
+    };
+    if !server.delegations.is_time_to_thin(now) {
+        return;
+    }
+    for id in clients {
+        if let Some(client) = server
+            .state
+            .clients
+            .find(id)
+            .filter(|client| !client.is_v40())
+        {
+            let server = Arc::clone(server);
+            let call = Call::RecallAny {
+                keep: u32::try_from(keep).unwrap_or(u32::MAX),
+                kinds: Bitmap::of(&[READ_DELEGATIONS, WRITE_DELEGATIONS]),
+            };
+            // Who does not answer keeps what it has, and gets no more.
+            tokio::spawn(async move { drop(server.callbacks.call(&client, &call).await) });
+        }
+    }
+}
+
+impl crate::metrics::Delegations {
+    /// Counts a recall.
+    pub fn recalled(&self, kind: DelegationKind, reason: Reason) {
+        if let Some(counter) = self
+            .recalled
+            .get(kind as usize)
+            .and_then(|reasons| reasons.get(reason as usize))
+        {
+            counter.inc();
+        }
+    }
+
+    /// Counts a grant.
+    pub fn granted(&self, kind: DelegationKind) {
+        if let Some(counter) = self.granted.get(kind as usize) {
+            counter.inc();
+        }
+    }
+}
