@@ -87,17 +87,27 @@ impl Server {
         self.exports.store(Arc::new(exports));
     }
 
-    /// Tells one request from another. Ends and length stand for the data of a large
-    /// one: hashing a megabyte would cost more than writing it.
+    /// Tells one request from another (RFC 8881 §2.10.6.1.3.1). All of a request without much data
+    /// counts. Of more, both ends do, where its operations are, and a sample of every page: hashing
+    /// a megabyte would cost more than writing it.
     pub fn digest(&self, args: &[u8]) -> u64 {
-        const EDGE: usize = 1024;
+        const WHOLE: usize = 16 * 1024;
+        const EDGE: usize = 4096;
+        const PAGE: usize = 4096;
+        const SAMPLE: usize = 64;
         let mut hasher = self.digests.build_hasher();
         hasher.write_usize(args.len());
-        hasher.write(args.get(..EDGE).unwrap_or(args));
-        hasher.write(
-            args.get(args.len().saturating_sub(EDGE)..)
-                .unwrap_or_default(),
-        );
+        if args.len() <= WHOLE {
+            hasher.write(args);
+            return hasher.finish();
+        }
+        let (head, rest) = args.split_at(EDGE);
+        let (middle, tail) = rest.split_at(rest.len() - EDGE);
+        hasher.write(head);
+        hasher.write(tail);
+        for page in middle.chunks(PAGE) {
+            hasher.write(page.get(..SAMPLE).unwrap_or(page));
+        }
         hasher.finish()
     }
 

@@ -159,7 +159,7 @@ ops! {
      5 COMMIT               Commit              commit               All    [NEEDS_FH];
      6 CREATE               Create              create               All    [NEEDS_FH MODIFIES ONCE];
      7 DELEGPURGE           DelegPurge          delegpurge           All    [];
-     8 DELEGRETURN          DelegReturn         delegreturn          All    [NEEDS_FH MODIFIES];
+     8 DELEGRETURN          DelegReturn         delegreturn          All    [NEEDS_FH MODIFIES ONCE];
      9 GETATTR              GetAttr             getattr              All    [NEEDS_FH];
     10 GETFH                GetFh               getfh                All    [NEEDS_FH];
     11 LINK                 Link                link                 All    [NEEDS_FH MODIFIES ONCE];
@@ -186,7 +186,7 @@ ops! {
     32 SAVEFH               SaveFh              savefh               All    [NEEDS_FH];
     33 SECINFO              SecInfo             secinfo              All    [NEEDS_FH];
     34 SETATTR              SetAttr             setattr              All    [NEEDS_FH MODIFIES ONCE];
-    35 SETCLIENTID          SetClientId         setclientid          Only40 [MODIFIES];
+    35 SETCLIENTID          SetClientId         setclientid          Only40 [MODIFIES ONCE];
     36 SETCLIENTID_CONFIRM  SetClientIdConfirm  setclientid_confirm  Only40 [MODIFIES];
     37 VERIFY               Verify              verify               All    [NEEDS_FH];
     38 WRITE                Write               write                All    [NEEDS_FH MODIFIES];

@@ -339,6 +339,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_client_that_introduces_itself_again_gets_the_number_that_it_may_have_got() {
+        let h = Harness::new();
+        let introduce = h.compound(0).setclientid("a", 1).bytes();
+        let first = h.serve_as(1, &introduce).await;
+        assert_eq!(h.serve_as(1, &introduce).await, first);
+        let mut reply = Reply::new(first);
+        let confirm = h.compound(0);
+        let confirm = confirm.setclientid_confirm(reply.ok_body(), reply.body());
+        confirm.run().await.ok();
+    }
+
+    #[tokio::test]
     async fn a_question_that_is_asked_again_is_answered_anew() {
         let h = Harness::new();
         let lookup = h.compound(0).putrootfh().lookup("export").lookup("dir");

@@ -284,18 +284,45 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_can_be_retried_and_mended() {
+    async fn a_refusal_uses_its_number_and_is_repeated_under_it() {
         let h = Harness::new();
         let (id, number) = h.exchange_id("a", 1).await;
         let create = |number, flags| {
             h.compound(1)
                 .create_session_with(id, number, flags, &Channel::default())
         };
-        assert_eq!(create(number, 0x8).status().await, Status::Inval);
-        assert_eq!(create(number, 0x8).status().await, Status::Inval);
-        create(number, 0).run().await.ok();
-        assert_eq!(create(number + 1, 0x8).status().await, Status::Inval);
-        create(number + 2, 0).run().await.ok();
+        let first = create(number, 0x8).run().await;
+        assert_eq!(first.status, Status::Inval);
+        assert_eq!(create(number, 0x8).run().await.bytes, first.bytes);
+        // The number decides, whatever else the client says under it.
+        assert_eq!(create(number, 0).status().await, Status::Inval);
+        let session: SessionId = create(number + 1, 0).run().await.ok_body();
+        assert_eq!(create(number, 0).status().await, Status::SeqMisordered);
+        assert_eq!(create(number + 2, 0x8).status().await, Status::Inval);
+        assert_eq!(create(number + 2, 0).status().await, Status::Inval);
+        // EXCHANGE_ID says where the numbers go on.
+        assert_eq!(h.exchange_id("a", 1).await, (id, number + 3));
+        create(number + 3, 0).run().await.ok();
+        let sequence = h.compound(1).sequence(session, 1, 0, false);
+        sequence.run().await.ok();
+    }
+
+    #[tokio::test]
+    async fn a_retry_may_come_after_sequence_and_the_first_without() {
+        let h = Harness::new();
+        let client = h.client41("a").await;
+        let number = h.exchange_id("a", 1).await.1;
+        let made = h.create_session(client.id, number).await;
+        let again = client.compound();
+        let again = again.create_session(client.id, number, &Channel::default());
+        let session: SessionId = again.run().await.ok_body();
+        assert_eq!(session, made);
+        let refused = client.compound();
+        let refused = refused.create_session_with(client.id, number + 1, 8, &Channel::default());
+        assert_eq!(refused.status().await, Status::Inval);
+        let alone = h.compound(1);
+        let alone = alone.create_session(client.id, number + 1, &Channel::default());
+        assert_eq!(alone.status().await, Status::Inval);
     }
 
     #[tokio::test]

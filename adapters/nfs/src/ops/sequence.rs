@@ -185,6 +185,25 @@ mod tests {
         second_looks(&h, client.session).run().await.ok();
     }
 
+    #[test]
+    fn requests_are_told_apart_by_all_their_bytes_and_large_ones_by_some_of_every_page() {
+        let h = Harness::new();
+        let differ = |length: usize, step: usize| {
+            let mut args = vec![7; length];
+            let first = h.server.digest(&args);
+            for at in (0..length).step_by(step) {
+                args[at] = 8;
+                assert_ne!(h.server.digest(&args), first, "byte {at} of {length}");
+                args[at] = 7;
+            }
+            assert_eq!(h.server.digest(&args), first);
+            first
+        };
+        differ(1, 1);
+        differ(16 * 1024, 97);
+        assert_ne!(differ(1 << 20, 4096), differ((1 << 20) + 4, 4096));
+    }
+
     #[tokio::test]
     async fn what_does_not_fit_is_refused_by_its_own_name() {
         let h = Harness::new();

@@ -87,18 +87,8 @@ pub(super) struct Pending {
 /// The one slot for CREATE_SESSION that a client has (RFC 8881 §18.36.4).
 struct Creations {
     sequence: u32,
-    last: LastCreation,
-}
-
-/// What became of the last CREATE_SESSION.
-enum LastCreation {
-    /// There was none: "a contrived result of NFS4ERR_SEQ_MISORDERED".
-    None,
-    /// It was refused, and changed nothing: a retry is refused again for the same reason, and a
-    /// client that asks for less under the same number may have it.
-    Refused,
-    /// It made a session.
-    Made(create_session::Ok),
+    /// What was answered to the last one, be it good or bad.
+    last: Result<create_session::Ok, Status>,
 }
 
 impl Creations {
@@ -108,22 +98,29 @@ impl Creations {
     fn new() -> Self {
         Self {
             sequence: Self::FIRST.wrapping_sub(1),
-            last: LastCreation::None,
+            // "A contrived result".
+            last: Err(Status::SeqMisordered),
         }
     }
 
-    /// Takes number `sequence`: the session to be made (`None`), or the one that was.
-    fn begin(&mut self, sequence: u32) -> Result<Option<create_session::Ok>, Status> {
+    /// Judges number `sequence`: whether its request is to be executed. The result of one that was
+    /// is in `last`.
+    fn is_next(&self, sequence: u32) -> Result<bool, Status> {
         if sequence == self.sequence.wrapping_add(1) {
-            self.sequence = sequence;
-            self.last = LastCreation::Refused;
-            return Ok(None);
+            return Ok(true);
         }
-        match &self.last {
-            _ if sequence != self.sequence => Err(Status::SeqMisordered),
-            LastCreation::None => Err(Status::SeqMisordered),
-            LastCreation::Refused => Ok(None),
-            LastCreation::Made(made) => Ok(Some(made.clone())),
+        if sequence == self.sequence {
+            return Ok(false);
+        }
+        Err(Status::SeqMisordered)
+    }
+
+    /// Keeps the result of number `sequence`. One that says "later" uses no number: its client
+    /// sends the same request again.
+    fn finish(&mut self, sequence: u32, result: &Result<create_session::Ok, Status>) {
+        if !matches!(result, Err(Status::Delay)) {
+            self.sequence = sequence;
+            self.last.clone_from(result);
         }
     }
 }
@@ -217,14 +214,19 @@ impl State {
             .get_mut(&name)
             .ok_or(Status::StaleClientid)?;
         let creations = owner.creations(creation.client, creation.principal)?;
-        if let Some(made) = creations.begin(creation.sequence)? {
-            return Ok(made);
+        if !creations.is_next(creation.sequence)? {
+            return creations.last.clone();
         }
-        let (id, principal) = (creation.client, creation.principal);
-        let (made, replaced) = self.make_session(owner, name, creation, now, limits)?;
+        let (id, principal, sequence) = (creation.client, creation.principal, creation.sequence);
+        let made = self.make_session(owner, name, creation, now, limits);
+        let (result, replaced) = made.map_or_else(
+            |status| (Err(status), None),
+            |(made, replaced)| (Ok(made), replaced),
+        );
         if let Ok(creations) = owner.creations(id, principal) {
-            creations.last = LastCreation::Made(made.clone());
+            creations.finish(sequence, &result);
         }
+        let made = result?;
         registry.pending.remove(&id);
         if let Some(replaced) = replaced {
             self.end_sessions(&replaced, End::Replaced, now);
