@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use dittofs_tests::kernel::{LIMIT, Site};
+use dittofs_tests::kernel::{LIMIT, Server, Site};
 
 /// How long two machines fight in all, in seconds; another number to look closer, or to be done sooner.
 fn fight_seconds() -> u64 {
@@ -28,6 +28,29 @@ fn what_a_dead_machine_held_is_free_after_its_lease() -> Result<()> {
         site.server.finish(&["LOCK", "LOCKU"])?;
     }
     Ok(())
+}
+
+#[test]
+fn a_machine_that_waits_for_a_lock_is_called_and_answers() -> Result<()> {
+    let site = Site::new(&[])?;
+    let holder = site.boot(0, "waits.sh", &[])?;
+    let waiter = site.boot(1, "waits.sh", &[])?;
+    site.ends_well(waiter, LIMIT)?;
+    site.ends_well(holder, LIMIT)?;
+    if let Server::Dittofs(server) = &site.server {
+        let metrics = server.metrics()?;
+        let count = |name: &str| {
+            let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|count| count.trim().parse::<f64>().ok())
+        };
+        let called = count("dittofs_nfs_backchannel_callbacks_total ");
+        let failed = count("dittofs_nfs_backchannel_callback_failures_total ");
+        ensure!(
+            called.is_some_and(|called| called >= 1.0) && failed == Some(0.0),
+            "called {called:?}, failed {failed:?}"
+        );
+    }
+    site.server.finish(&["LOCK", "LOCKU"])
 }
 
 #[test]
