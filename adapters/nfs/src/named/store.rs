@@ -11,8 +11,9 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use super::handle::{NameId, Place};
 
-/// Names that are asked for at once.
-pub(super) const NAMES: u32 = 256;
+/// Names that are asked for at once: all of them where there are not very many, because a store
+/// without order goes through all for each page.
+pub(super) const NAMES: u32 = 4096;
 
 /// A change of part of a value is a change of all of it: one at a time. Attributes share locks,
 /// which are the process's, because the exports are made anew when shares change.

@@ -691,6 +691,25 @@ async fn a_read_only_share_has_read_only_attributes() {
     assert_eq!(made.status().await, Status::Rofs);
 }
 
+#[tokio::test]
+async fn the_gate_of_the_share_is_that_of_its_attributes() {
+    let h = populated().await;
+    let client = h.client41("a").await;
+    let a = attribute(&client, "file", "a", b"x").await;
+    let share = Arc::clone(h.server.exports().share(Harness::share().id).unwrap());
+    let elsewhere = dittofs_sdk::Share {
+        clients: vec!["192.0.2.0/24".parse().unwrap()],
+        ..dittofs_sdk::Share::clone(&share)
+    };
+    for shares in [vec![Arc::new(elsewhere)], Vec::new()] {
+        h.server.set_exports(Exports::new(&shares.into()));
+        let there = client.compound().putfh(&a);
+        assert_eq!(there.status().await, Status::Stale);
+    }
+    h.server.set_exports(Exports::new(&Arc::from([share])));
+    assert_eq!(value(&client, &a).await, "x");
+}
+
 /// The file system takes a while to set a value; all parts written meanwhile are there.
 #[tokio::test]
 async fn writes_of_parts_do_not_lose_one_another() {
