@@ -376,6 +376,17 @@ impl ShareObject {
         self.handle == self.share.fs.root()
     }
 
+    /// The key of the object whose named attribute this is, or whose directory of such.
+    pub fn owner_key(&self) -> Option<FileKey> {
+        if !self.is_named() {
+            return None;
+        }
+        Some(FileKey {
+            share: self.file_system(),
+            handle: named::object_of(&self.handle).ok()?,
+        })
+    }
+
     /// Names the object among all shares: the key of its opens and locks.
     pub fn key(&self) -> FileKey {
         FileKey {

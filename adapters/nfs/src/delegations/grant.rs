@@ -53,6 +53,8 @@ pub enum Refusal {
     Unavailable,
     /// It is for writing where nothing is written.
     NotWritable,
+    /// It is of a named attribute, which is not worth one.
+    Named,
 }
 
 /// Grants a delegation of the first of these kinds that can be had.
@@ -61,6 +63,9 @@ pub async fn offer(
     offer: &Offer<'_>,
     kinds: &[DelegationKind],
 ) -> Result<Granted, Refusal> {
+    if offer.object.is_named() {
+        return Err(Refusal::Named);
+    }
     let mut refusal = Refusal::Unavailable;
     if !may_have(cx, offer) {
         return Err(refusal);
@@ -81,6 +86,9 @@ pub async fn take_back(
     offer: &Offer<'_>,
     kind: DelegationKind,
 ) -> Result<Granted, Refusal> {
+    if offer.object.is_named() {
+        return Err(Refusal::Named);
+    }
     let keep = may_have(cx, offer);
     let mut granted = Box::pin(grant(cx, offer, kind, true)).await?;
     let files = &cx.server.state.files;

@@ -169,6 +169,21 @@ async fn start(cx: &Cx, access: &Access, recalls: Vec<Recall>) {
     }
 }
 
+/// Makes way for a change of named attributes, which is one of the object that has them: its change
+/// counter moves. They have no delegations of their own. None if `object` is neither an attribute nor a
+/// directory of such.
+pub async fn clear_owner(
+    cx: &Cx,
+    object: &ShareObject,
+    reason: Reason,
+) -> Result<Option<Hold>, Status> {
+    let Some(key) = object.owner_key() else {
+        return Ok(None);
+    };
+    let access = Access::new(cx, key, Touch::Change, reason);
+    Box::pin(clear(cx, access)).await.map(Some)
+}
+
 /// Makes way for a change of an entry of `dir`: the file that it names is what delegations are of.
 /// None if there is no such file; what is to be said of that is the operation's to say.
 pub async fn clear_entry(
@@ -183,6 +198,9 @@ pub async fn clear_entry(
             server: Arc::clone(&cx.server),
             key: None,
         }));
+    }
+    if dir.is_named() {
+        return clear_owner(cx, dir, reason).await;
     }
     let found = dir.share.fs.lookup(&dir.cred, &dir.handle, name).await;
     let Ok(node) = found else {

@@ -95,6 +95,11 @@ pub fn dir_of(object: &Handle) -> VfsResult<Handle> {
     Place::Dir(*object).handle()
 }
 
+/// The object whose attribute, or directory of such, this is.
+pub fn object_of(named: &Handle) -> VfsResult<Handle> {
+    Ok(*Place::of(named)?.object())
+}
+
 /// The object whose attributes a directory has; an attribute is no directory.
 pub fn owner_of(dir: &Handle) -> VfsResult<Handle> {
     Place::of(dir)?.dir()

@@ -24,5 +24,5 @@ mod store;
 mod tests;
 
 pub use fs::NamedAttributes;
-pub use handle::{dir_of, owner_of};
+pub use handle::{dir_of, object_of, owner_of};
 pub use store::any;

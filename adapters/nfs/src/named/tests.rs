@@ -1,6 +1,7 @@
 //! Named attributes as clients use them: through the operations, on files and directories.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use dittofs_sdk::vfs::{
@@ -9,8 +10,9 @@ use dittofs_sdk::vfs::{
 };
 
 use super::{NamedAttributes, dir_of};
-use crate::exports::Exports;
+use crate::exports::{Exports, FileKey};
 use crate::settings::Settings;
+use crate::state::files::{DelegationKind, DelegationRequest};
 use crate::status::Status;
 use crate::testing::{Client41, Compound, Harness, Reply, Slow};
 use crate::types::{Bitmap, ClientId, FileHandle, StateId, Verifier};
@@ -163,10 +165,8 @@ async fn populated() -> Harness {
     {
         let client = h.client41("populates").await;
         let root = client.compound().putrootfh().lookup("export");
-        root.open_file(client.id, 0, "owner", "file")
-            .run()
-            .await
-            .ok();
+        let made = root.open_file(client.id, 0, "owner", "file");
+        made.close_file(0, StateId::CURRENT).run().await.ok();
         let root = client.compound().putrootfh().lookup("export");
         root.create_dir("dir").run().await.ok();
         let root = client.compound().putrootfh().lookup("export");
@@ -623,7 +623,7 @@ async fn share_reservations_and_locks_are_of_the_attribute_alone() {
     let (mine, theirs) = (open(&client).await, open(&other).await);
     assert_eq!(lock(&client, mine).await, Status::Ok);
     assert_eq!(lock(&other, theirs).await, Status::Denied);
-    // The file is opened by who populated the share, and locked by nobody.
+    // The file itself is locked by nobody.
     let file = client.compound().putrootfh().lookup("export");
     let file = file.open_file(client.id, 0, "owner", "file").getfh();
     let mut reply = file.run().await;
@@ -708,6 +708,87 @@ async fn the_gate_of_the_share_is_that_of_its_attributes() {
     }
     h.server.set_exports(Exports::new(&Arc::from([share])));
     assert_eq!(value(&client, &a).await, "x");
+}
+
+/// A delegation of `/export/file`, granted to a client that can't be called.
+async fn delegate(h: &Harness, client: &Client41<'_>) -> StateId {
+    let share = Arc::clone(h.server.exports().share(Harness::share().id).unwrap());
+    let cred = Cred::user(1000, 1000);
+    let name = Name::new(b"file").unwrap();
+    let found = share.fs.lookup(&cred, &share.fs.root(), name).await;
+    let handle = found.unwrap().handle;
+    let file = share.fs.open(&cred, &handle, OpenAccess::Read).await;
+    let request = DelegationRequest {
+        client: client.id,
+        key: FileKey {
+            share: share.id,
+            handle,
+        },
+        kind: DelegationKind::Read,
+        cred,
+        file: file.unwrap(),
+        access: OpenAccess::Read,
+        change: 0,
+        granted_by: None,
+        most: 0,
+        reclaim: true,
+    };
+    let files = &h.server.state.files;
+    files.delegate(request, Instant::now()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_attributes_recalls_delegations_of_the_object() {
+    let h = populated().await;
+    let client = h.client41("a").await;
+    let a = attribute(&client, "file", "a", b"x").await;
+    let delegate_ = h.client41("delegate").await;
+    let stateid = delegate(&h, &delegate_).await;
+    assert_eq!(value(&client, &a).await, "x", "to read changes nothing");
+    let dir = |client| at(client, "file").openattr(true);
+    for change in [
+        client.compound().putfh(&a).write_at(0, b"y"),
+        client.compound().putfh(&a).set_size(0),
+        dir(&client).open_attr(b"b", Some(0)),
+        dir(&client).remove("a"),
+        dir(&client).savefh().rename("a", "c"),
+    ] {
+        assert_eq!(change.status().await, Status::Delay);
+    }
+    // The delegate's own changes are not in its way.
+    let own = delegate_.compound().putfh(&a).write_at(0, b"z");
+    own.run().await.ok();
+    let back = delegate_.compound().putrootfh().lookup("export");
+    let back = back.lookup("file").with(8, &stateid);
+    back.run().await.ok();
+    dir(&client).remove("a").run().await.ok();
+}
+
+#[tokio::test]
+async fn there_are_no_delegations_of_attributes() {
+    const WANT_DELEGATION: u32 = 56;
+    const WANT_READ: u32 = 0x100;
+    const NOT_SUPP_FTYPE: u32 = 3;
+    let h = populated().await;
+    let client = h.client41("a").await;
+    let a = attribute(&client, "file", "a", b"x").await;
+    let want = client.compound().putfh(&a).op(WANT_DELEGATION, |w| {
+        w.write(&WANT_READ);
+        w.write(&4_u32);
+    });
+    let mut reply = want.run().await;
+    let none: (u32, u32) = (reply.skip(1).ok_body(), reply.body());
+    assert_eq!(none, (3, NOT_SUPP_FTYPE));
+    // And an open with that wish.
+    let open = at(&client, "file").openattr(true);
+    let open = open.op(OPEN, |w| open_args(w, b"a", 1 | WANT_READ, 0, None));
+    let mut reply = open.run().await;
+    let _open: StateId = reply.skip(4).ok_body();
+    let _change: (bool, u64, u64) = (reply.body(), reply.body(), reply.body());
+    let _flags: u32 = reply.body();
+    assert_eq!(reply.body::<Bitmap>(), Bitmap::EMPTY);
+    let none: (u32, u32) = (reply.body(), reply.body());
+    assert_eq!(none, (3, NOT_SUPP_FTYPE));
 }
 
 /// The file system takes a while to set a value; all parts written meanwhile are there.

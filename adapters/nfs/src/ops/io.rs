@@ -21,6 +21,7 @@ use crate::types::{ClientId, Minor, StateId};
 pub struct Usable {
     file: Arc<dyn File>,
     _hold: Option<Hold>,
+    _owner: Option<Hold>,
 }
 
 impl Deref for Usable {
@@ -58,20 +59,41 @@ pub async fn file_for(
         // To delegations it is what an OPEN would be (RFC 8881 §10.4.1).
         let touch = delegations::Access::new(cx, key, Touch::by(access), reason);
         let hold = delegations::clear(cx, touch).await?;
+        let owner = owner_of(cx, &object, access, reason).await?;
         let file = open_once(&object, access).await?;
         return Ok(Usable {
             file,
             _hold: Some(hold),
+            _owner: owner,
         });
     }
     let (client, file) = files.io(caller(cx), &stateid, &key, access, object.cred.uid)?;
     renew_by(cx, client)?;
     cx.shown = Some(client);
+    let owner = owner_of(cx, &object, access, reason).await?;
     let file = match file {
         Some(file) => file,
         None => open_once(&object, access).await?,
     };
-    Ok(Usable { file, _hold: None })
+    Ok(Usable {
+        file,
+        _hold: None,
+        _owner: owner,
+    })
+}
+
+/// What is written into a named attribute changes the object that has it.
+async fn owner_of(
+    cx: &Cx,
+    object: &ShareObject,
+    access: OpenAccess,
+    reason: Reason,
+) -> Result<Option<Hold>, Status> {
+    if access.writes() {
+        delegations::clear_owner(cx, object, reason).await
+    } else {
+        Ok(None)
+    }
 }
 
 /// The stateid that an operation means, with the current one put in its place

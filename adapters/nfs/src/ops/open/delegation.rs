@@ -96,6 +96,7 @@ impl From<Refusal> for Why {
             Refusal::State(NoDelegation::Upgrade) => Self::NotSuppUpgrade,
             Refusal::State(NoDelegation::Downgrade) => Self::NotSuppDowngrade,
             Refusal::NotWritable => Self::WriteDelegNotSuppFtype,
+            Refusal::Named => Self::NotSuppFtype,
         }
     }
 }

@@ -8,6 +8,7 @@ use dittofs_sdk::vfs::{CreateHow, File, Kind, Name, OpenAccess, VfsError, VfsRes
 use super::args::{Claim, How};
 use crate::attr::{self, Settable};
 use crate::compound::Cx;
+use crate::delegations::{self, Reason};
 use crate::exports::{Object, ShareObject};
 use crate::status::Status;
 use crate::types::{Bitmap, ChangeInfo, Minor, Verifier};
@@ -183,6 +184,7 @@ async fn create(cx: &Cx, name: &[u8], how: &How, access: OpenAccess) -> Result<F
         return instead_of_creating(cx, dir, checked, &creation, truncate, access).await;
     }
     let first = creation.first.first(Kind::File, dir)?;
+    let _hold = delegations::clear_owner(cx, dir, Reason::Open).await?;
     let created = first.create(dir, checked, creation.how, access);
     let created = of_type(cx, created.await)?;
     let existed = !created.created;
