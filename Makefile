@@ -1,9 +1,9 @@
-# Two commands: `make run` and `make test`. Both set up what the machine lacks.
+# Two commands: `make run` and `make test`. Both set up what the machine lacks. Besides, `make conformance` for who has pynfs.
 
 export DITTOFS_TOOLS ?= $(HOME)/.cache/dittofs-tools
 export PATH := $(DITTOFS_TOOLS)/bin:$(HOME)/.cargo/bin:$(PATH)
 
-.PHONY: run test lint
+.PHONY: run test lint conformance
 
 run:
 	@scripts/setup run
@@ -21,3 +21,10 @@ lint:
 	cargo fmt --all --check
 	cargo deny --locked check bans licenses sources
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# make conformance PYNFS=DIRECTORY [PYTHON=python3]: see docs/conformance.md. Fetches nothing.
+PYTHON ?= python3
+conformance:
+	@[ -n "$(PYNFS)" ] || { echo "usage: make conformance PYNFS=DIRECTORY; docs/conformance.md says how to get it"; exit 2; }
+	cargo build --locked -p dittofs-host -p dittofs-adapter-nfs
+	cargo run --locked -p dittofs-tests --bin conformance -- --pynfs $(PYNFS) --python $(PYTHON)

@@ -108,12 +108,13 @@ fn started(command: &Command, log: PathBuf) -> Result<Process> {
 /// Where this build's executables and libraries are.
 pub fn build_directory() -> Result<PathBuf> {
     let test = std::env::current_exe()?;
-    // target/<profile>/deps/<test>
-    let directory = test
+    // target/<profile>/deps/<test>, or target/<profile>/<program>
+    let directory = test.parent().context("no build directory")?;
+    Ok(directory
         .parent()
-        .and_then(Path::parent)
-        .context("no build directory")?;
-    Ok(directory.to_owned())
+        .filter(|_| directory.ends_with("deps"))
+        .unwrap_or(directory)
+        .to_owned())
 }
 
 /// An executable of this build.

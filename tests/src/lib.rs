@@ -1,6 +1,7 @@
 //! What the tests of the built binaries share: starting a `dittofs`, and booting a real Linux client against it.
 
 pub mod compound;
+pub mod conformance;
 pub mod dittofs;
 pub mod ganesha;
 pub mod kernel;

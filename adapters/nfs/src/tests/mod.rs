@@ -4,6 +4,7 @@
 mod answers_are_listed;
 mod concurrent_mixed_traffic;
 mod exactly_once;
+mod many_to_many;
 mod optional_operations;
 mod rfc_map;
 mod settings_have_readers;

@@ -1,0 +1,166 @@
+//! One suite of pynfs, run against a server of its own.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use parking_lot::Mutex;
+use tempfile::TempDir;
+
+use super::helper::Desk;
+use super::results::Results;
+use crate::Dittofs;
+use crate::process::Process;
+
+/// Seconds. Many tests wait until a lease is over.
+const LEASE: u32 = 10;
+const LIMIT: Duration = Duration::from_mins(30);
+/// What this server logs when it breaks down; clients may not notice.
+const FAULTS: [&str; 2] = ["panicked", "must not be the answer of"];
+
+/// Which tests of pynfs to run, and how.
+#[derive(Debug)]
+pub struct Suite {
+    /// What the results are called.
+    pub name: &'static str,
+    directory: &'static str,
+    options: &'static [&'static str],
+    /// pynfs's flags or codes of tests.
+    tests: &'static [&'static str],
+}
+
+/// All of them. pynfs leaves out of `all` what needs its helper.
+pub const SUITES: &[Suite] = &[
+    Suite {
+        name: "4.1",
+        directory: "nfs4.1",
+        options: &["--minorversion=1"],
+        tests: &["all"],
+    },
+    Suite {
+        name: "4.0",
+        directory: "nfs4.0",
+        options: &[],
+        tests: &["all"],
+    },
+    Suite {
+        name: "4.1 restarts",
+        directory: "nfs4.1",
+        options: &["--minorversion=1"],
+        tests: &["reboot"],
+    },
+    Suite {
+        name: "4.0 restarts",
+        directory: "nfs4.0",
+        options: &["--rundeps"],
+        tests: &["reboot"],
+    },
+    Suite {
+        name: "4.0 delegations",
+        directory: "nfs4.0",
+        options: &["--rundeps"],
+        tests: &["delegations", "writedelegations"],
+    },
+];
+
+/// pynfs, and what runs it.
+#[derive(Debug)]
+pub struct Pynfs {
+    /// Its source tree, built.
+    pub source: PathBuf,
+    /// The interpreter that has what it needs.
+    pub python: PathBuf,
+}
+
+impl Pynfs {
+    /// Looks for what pynfs needs, and says how to get what is missing.
+    pub fn check(&self) -> Result<()> {
+        let source = self.source.display();
+        let server = self.source.join("nfs4.1/testserver.py");
+        ensure!(
+            server.exists(),
+            "no pynfs at {source}: docs/conformance.md says how to get it"
+        );
+        let built = self.source.join("nfs4.0/xdrdef/nfs4_const.py");
+        let python = self.python.display();
+        ensure!(
+            built.exists(),
+            "pynfs is not built: run `{python} setup.py build` in {source}"
+        );
+        for (module, package) in [("ply.lex", "ply"), ("xdrlib", "standard-xdrlib")] {
+            let import = Command::new(&self.python)
+                .args(["-W", "ignore", "-c", &format!("import {module}")])
+                .output()
+                .with_context(|| format!("cannot run {python}"))?;
+            ensure!(
+                import.status.success(),
+                "{python} lacks {package}: run `{python} -m pip install {package}`, in a virtual environment if it must be"
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Suite {
+    /// Runs it, or only `tests` of it if there are any.
+    pub fn run(&self, pynfs: &Pynfs, tests: &[String]) -> Result<Results> {
+        let work = TempDir::with_prefix_in("dittofs-conformance-", "/var/tmp")?;
+        let share = work.path().join("export");
+        fs::create_dir(&share)?;
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        drop(listener);
+        let server = Dittofs::start([
+            format!("--share=/export={},squash=none", share.display()),
+            format!("--set=nfs.listen={address}"),
+            format!("--set=nfs.lease_time={LEASE}"),
+        ])?;
+        let server = Arc::new(Mutex::new(server));
+        let socket = work.path().join("helper");
+        Desk::open(&server, share, &socket)?;
+        let log = work.path().join("log");
+        let mut command = self.command(pynfs, &socket, &format!("{address}/export"))?;
+        match tests {
+            [] => command.args(self.tests),
+            some => command.args(some),
+        };
+        let mut process = Process::start(&command, log)?;
+        process.wait(LIMIT)?;
+        let output = process.log();
+        let results = Results::parse(&output).with_context(|| tail(&output))?;
+        let log = server.lock().log();
+        let fault = log
+            .lines()
+            .find(|line| FAULTS.iter().any(|fault| line.contains(fault)));
+        ensure!(
+            fault.is_none(),
+            "the server logged: {}",
+            fault.unwrap_or_default()
+        );
+        Ok(results)
+    }
+
+    fn command(&self, pynfs: &Pynfs, socket: &Path, url: &str) -> Result<Command> {
+        let mut command = Command::new(&pynfs.python);
+        command
+            .current_dir(pynfs.source.join(self.directory))
+            .args(["-B", "-u", "testserver.py", url, "--maketree", "--showomit"])
+            .args(self.options);
+        // pynfs hands it to a shell.
+        let helper = std::env::current_exe()?;
+        command
+            .arg(format!("--serverhelper={}", helper.display()))
+            .arg(format!("--serverhelperarg=--helper {}", socket.display()));
+        Ok(command)
+    }
+}
+
+fn tail(output: &str) -> String {
+    let start = output.len().saturating_sub(2000);
+    let start = output.ceil_char_boundary(start);
+    output.get(start..).unwrap_or_default().to_owned()
+}
