@@ -87,6 +87,12 @@ pub(crate) enum Command {
     /// Exported file systems
     #[command(subcommand)]
     Share(ShareCommand),
+    /// The time after a restart in which clients take back what they had
+    #[command(subcommand)]
+    Grace(GraceCommand),
+    /// Clients of the adapters
+    #[command(subcommand)]
+    Client(ClientCommand),
     /// Print a completion script
     Completion {
         /// The shell that is to read it
@@ -94,6 +100,35 @@ pub(crate) enum Command {
     },
     /// Print the version
     Version,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GraceCommand {
+    /// Show whether there is such a time now, and how long it lasts yet
+    Status,
+    /// End it now; clients that have not taken back what they had lose it
+    End,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClientCommand {
+    /// List the clients
+    List(Protocol),
+    /// Take away all that a client has: its opens and locks
+    Disconnect {
+        /// The client, as `dfsctl client list` names it
+        #[arg(value_name = "ID")]
+        id: String,
+        #[command(flatten)]
+        protocol: Protocol,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Protocol {
+    /// Only clients of this adapter
+    #[arg(long, value_name = "NAME")]
+    pub(crate) protocol: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -5,7 +5,8 @@ use std::io::Write as _;
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use dittofs_api::{
-    Adapter, AdapterHealthStatus, AdapterState, Applied, Backend, Health, Ready, Settings, Share,
+    Adapter, AdapterHealthStatus, AdapterState, Applied, Backend, Client, Grace, Health, Ready,
+    Settings, Share,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -78,6 +79,14 @@ impl Output {
 
     pub(crate) fn share(self, share: &Share) -> Result<(), Error> {
         self.print(share, || share_grid(share).text(self.color))
+    }
+
+    pub(crate) fn grace(self, grace: &Grace) -> Result<(), Error> {
+        self.print(grace, || grace_grid(grace).text(self.color))
+    }
+
+    pub(crate) fn clients(self, clients: &[Client]) -> Result<(), Error> {
+        self.print(&clients, || clients_grid(clients).text(self.color))
     }
 
     /// Of a form that only the adapter knows, so that YAML is as near to a table as it gets.
@@ -349,6 +358,52 @@ fn share_grid(share: &Share) -> Grid {
     fact("origin", word(&share.origin));
     if let Some(error) = &share.error {
         grid.row(Tone::Bad, ["not exported:".to_owned(), error.clone()]);
+    }
+    grid
+}
+
+fn grace_grid(grace: &Grace) -> Grid {
+    let mut grid = Grid::default();
+    let mut fact = |name: &str, value: String| grid.row(Tone::Plain, [format!("{name}:"), value]);
+    fact("active", yes_no(grace.active));
+    if grace.active {
+        fact("protocol", grace.protocol.clone().unwrap_or_default());
+        fact("started", grace.started_at.clone().unwrap_or_default());
+        fact("remaining", duration(grace.remaining_seconds));
+        fact("total", duration(grace.total_duration));
+        let (done, all) = (grace.reclaimed_clients, grace.expected_clients);
+        fact("reclaimed", format!("{done} of {all} clients"));
+    }
+    grid
+}
+
+fn clients_grid(clients: &[Client]) -> Grid {
+    let mut grid = Grid::new(&[
+        "ID",
+        "PROTOCOL",
+        "ADDRESS",
+        "OWNER",
+        "STATE",
+        "LEASE",
+        "SESSIONS",
+        "OPENS",
+        "LOCKS",
+        "DELEGATIONS",
+    ]);
+    for client in clients {
+        let cells = [
+            client.client_id.clone(),
+            format!("{} {}", client.protocol, client.version),
+            client.address.clone(),
+            client.owner.clone(),
+            client.state.clone(),
+            duration(client.lease_left_seconds),
+            client.sessions.to_string(),
+            client.opens.to_string(),
+            client.locks.to_string(),
+            client.delegations.to_string(),
+        ];
+        grid.row(Tone::Plain, cells);
     }
     grid
 }

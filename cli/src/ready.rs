@@ -7,7 +7,9 @@ use std::path::Path;
 use clap_complete::Shell;
 use dittofs_api::{Backend, ShareCreate, Squash};
 
-use crate::args::{self, AdapterCommand, Cli, Command, SettingsCommand, ShareCommand};
+use crate::args::{
+    self, AdapterCommand, Cli, ClientCommand, Command, GraceCommand, SettingsCommand, ShareCommand,
+};
 use crate::client::Client;
 use crate::error::Error;
 use crate::output::Output;
@@ -38,6 +40,10 @@ pub(crate) enum Request {
     Share(String),
     Create(ShareCreate),
     Remove(String),
+    Grace,
+    EndGrace,
+    Clients(Option<String>),
+    Disconnect(String, Option<String>),
 }
 
 impl Ready {
@@ -49,6 +55,12 @@ impl Ready {
             Command::Status => Request::Status,
             Command::Adapter(command) => adapter(command),
             Command::Share(command) => share(command)?,
+            Command::Grace(GraceCommand::Status) => Request::Grace,
+            Command::Grace(GraceCommand::End) => Request::EndGrace,
+            Command::Client(ClientCommand::List(list)) => Request::Clients(list.protocol),
+            Command::Client(ClientCommand::Disconnect { id, protocol }) => {
+                Request::Disconnect(id, protocol.protocol)
+            }
         };
         let color = !cli.global.no_color && is_colored();
         let output = Output {

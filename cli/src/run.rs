@@ -5,8 +5,8 @@ use std::io::Write as _;
 
 use clap::{ColorChoice, CommandFactory as _};
 use dittofs_api::{
-    API_PREFIX, Adapter, Fields, HealthStatus, Settings, SettingsSchema, Share, adapter_path,
-    component, share_path,
+    API_PREFIX, Adapter, Fields, Grace, HealthStatus, Settings, SettingsSchema, Share,
+    adapter_path, component, share_path,
 };
 use ureq::http::Method;
 
@@ -63,7 +63,37 @@ fn ask(client: &Client, output: Output, request: Request) -> Result<(), Error> {
             client.send::<()>(&Method::DELETE, &share_path(&name), None::<&()>)?;
             output.done(&format!("{name} is no longer exported"))
         }
+        Request::Grace => output.grace(&grace(client)?),
+        Request::EndGrace => end_grace(client, output),
+        Request::Clients(protocol) => {
+            let path = format!("{API_PREFIX}/clients{}", of_protocol(protocol.as_deref()));
+            output.clients(&client.read::<Vec<dittofs_api::Client>>(&path)?)
+        }
+        Request::Disconnect(id, protocol) => {
+            let (id_part, query) = (component(&id), of_protocol(protocol.as_deref()));
+            let path = format!("{API_PREFIX}/clients/{id_part}{query}");
+            client.send::<()>(&Method::DELETE, &path, None::<&()>)?;
+            output.done(&format!("{id} has lost its opens and locks"))
+        }
     }
+}
+
+fn grace(client: &Client) -> Result<Grace, Error> {
+    client.read(&format!("{API_PREFIX}/grace"))
+}
+
+fn end_grace(client: &Client, output: Output) -> Result<(), Error> {
+    match grace(client)?.protocol {
+        Some(adapter) => {
+            let path = format!("{}/grace/end", adapter_path(&adapter));
+            output.grace(&client.send(&Method::POST, &path, None::<&()>)?)
+        }
+        None => Err(Error::Failed("there is no grace period to end".to_owned())),
+    }
+}
+
+fn of_protocol(protocol: Option<&str>) -> String {
+    protocol.map_or_else(String::new, |name| format!("?protocol={}", component(name)))
 }
 
 fn adapters(client: &Client) -> Result<Vec<Adapter>, Error> {

@@ -65,6 +65,17 @@ pub trait Adapter: Send + Sync + Sized + 'static {
         None
     }
 
+    /// Does what an operator asks for, such as ending something that would end later by itself, and answers
+    /// what there is to say. `None` for an unknown `what`. Who calls may stop waiting for the answer.
+    fn act(
+        &self,
+        what: &str,
+        args: Value,
+    ) -> impl Future<Output = Result<Option<Value>, Error>> + Send {
+        let _ = (what, args);
+        async { Ok(None) }
+    }
+
     /// Takes no new work and finishes the old, at most until `deadline` from now.
     fn drain(&self, deadline: Duration) -> impl Future<Output = ()> + Send {
         let _ = deadline;

@@ -79,8 +79,12 @@ impl Adapter for NfsAdapter {
         match what {
             "usage" => Some(json!({ "lines": self.usage() })),
             "address" => Some(json!({ "address": self.address })),
-            _ => None,
+            what => self.server.view(what, Instant::now()),
         }
+    }
+
+    async fn act(&self, what: &str, args: Value) -> Result<Option<Value>, Error> {
+        self.server.act(what, &args).await
     }
 
     async fn drain(&self, deadline: Duration) {

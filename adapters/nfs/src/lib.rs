@@ -40,6 +40,7 @@ pub mod status;
 pub mod table;
 pub mod turn;
 pub mod types;
+pub mod views;
 pub mod xdr;
 
 mod adapter;

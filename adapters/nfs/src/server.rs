@@ -179,7 +179,7 @@ impl Server {
             }
             self.end_leases(Instant::now()).await;
             let settings = self.settings();
-            delegations::sweep(&self, Instant::now());
+            delegations::sweep(&self, Instant::now()).await;
             self.state.publish(settings.metrics_max_sessions as usize);
         }
     }

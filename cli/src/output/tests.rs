@@ -205,3 +205,35 @@ fn json_and_yaml_are_what_the_host_sent() {
     .unwrap();
     assert_eq!(serde_yaml_ng::from_str::<Vec<Share>>(&yaml).unwrap(), sent);
 }
+
+#[test]
+fn a_grace_period_is_shown_with_what_is_left_of_it() {
+    let grace: Grace = serde_json::from_value(json!({
+        "active": true, "remaining_seconds": 61, "total_duration": 90, "expected_clients": 3,
+        "reclaimed_clients": 1, "started_at": "2026-01-01T00:00:00Z", "protocol": "hello",
+    }))
+    .unwrap();
+    let expected = "\
+active:     yes
+protocol:   hello
+started:    2026-01-01T00:00:00Z
+remaining:  1 min 1 s
+total:      1 min 30 s
+reclaimed:  1 of 3 clients
+";
+    assert_eq!(grace_grid(&grace).text(PLAIN), expected);
+    assert_eq!(grace_grid(&Grace::default()).text(PLAIN), "active:  no\n");
+}
+
+#[test]
+fn clients_are_shown_with_what_they_have() {
+    let clients: Vec<Client> = serde_json::from_value(json!([
+        { "client_id": "01", "protocol": "hello", "version": "1", "address": "127.0.0.1:700", "owner": "a\u{1b}b",
+          "state": "active", "lease_left_seconds": 30, "sessions": 1, "opens": 2, "locks": 3, "unknown": 4 },
+    ]))
+    .unwrap();
+    let text = clients_grid(&clients).text(PLAIN);
+    assert!(text.starts_with("ID  PROTOCOL  ADDRESS"), "{text}");
+    assert!(text.contains("01  hello 1   127.0.0.1:700"), "{text}");
+    assert!(!text.contains('\u{1b}'), "{text}");
+}

@@ -8,6 +8,11 @@
 //! | `GET`, `PUT /api/v1/adapters/{type}` | [`AdapterUpdate`] → [`Adapter`] |
 //! | `POST /api/v1/adapters/{type}/restart` | → [`Adapter`] |
 //! | `GET /api/v1/adapters/{type}/inspect/{view}` | → what the adapter says, any JSON |
+//! | `POST /api/v1/adapters/{type}/act/{what}` | what the adapter wants to know, any JSON or nothing → what it says |
+//! | `GET /api/v1/grace` | → [`Grace`] |
+//! | `POST /api/v1/adapters/{type}/grace/end` | → [`Grace`] |
+//! | `GET /api/v1/clients` (`?protocol=TYPE`) | → `[`[`Client`]`]` |
+//! | `DELETE /api/v1/clients/{id}` (`?protocol=TYPE`) | → nothing |
 //! | `GET /api/v1/adapters/{type}/settings` | → [`Settings`] |
 //! | `PUT`, `PATCH …/settings` (`?dry_run=true`) | all, some fields ([`Fields`]) → [`Settings`] |
 //! | `POST …/settings/reset` (`?setting=FIELD`) | → [`Settings`] |
@@ -21,6 +26,7 @@
 //! version; a write may carry it back as `If-Match` and is refused with 412 if it is stale.
 
 mod adapter;
+mod clients;
 mod health;
 mod path;
 mod problem;
@@ -29,6 +35,7 @@ mod settings;
 mod share;
 
 pub use adapter::{Adapter, AdapterHealth, AdapterHealthStatus, AdapterState, AdapterUpdate};
+pub use clients::{Client, Grace};
 pub use health::{Health, HealthStatus, Ready};
 pub use path::{API_PREFIX, adapter_path, component, share_path};
 pub use problem::{PROBLEM_CONTENT_TYPE, Problem};

@@ -19,6 +19,8 @@ use crate::settings::{Change, Schema, Settings, SettingsError, Target};
 
 /// Longest wait for an adapter's view of its inside.
 const INSPECT: Duration = Duration::from_secs(5);
+/// Longest wait for an adapter to do something.
+const ACT: Duration = Duration::from_secs(30);
 
 /// Why an operator's wish was not done.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +31,9 @@ pub enum AdapterError {
     /// The adapter knows no such view.
     #[error("the adapter has no view {0:?}")]
     NoView(String),
+    /// The adapter can't do such a thing.
+    #[error("the adapter can't do {0:?}")]
+    NoAct(String),
     /// Settings.
     #[error(transparent)]
     Settings(#[from] SettingsError),
@@ -253,6 +258,25 @@ impl Unit {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) | Err(_) => Err(AdapterError::Failed(format!(
                 "the adapter gave no answer on {asked:?}"
+            ))),
+        }
+    }
+
+    /// Has the running instance do something.
+    pub async fn act(&self, what: &str, args: &Value) -> Result<Value, AdapterError> {
+        // Not held while the adapter works: it may be stopped meanwhile.
+        let answer = {
+            let phase = self.phase.read().await;
+            let not_running =
+                || AdapterError::Failed(format!("adapter {} is not running", self.name));
+            phase.instance().ok_or_else(not_running)?.act(what, args)
+        };
+        match timeout(ACT, answer).await {
+            Ok(Ok(Some(answer))) => Ok(answer),
+            Ok(Ok(None)) => Err(AdapterError::NoAct(what.to_owned())),
+            Ok(Err(error)) => Err(AdapterError::Failed(error.to_string())),
+            Err(_) => Err(AdapterError::Failed(format!(
+                "the adapter gave no answer on {what:?}; it may still do it"
             ))),
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use dittofs_api::MAX_BODY;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use warp::{Buf, Stream};
 
 use super::problem::ApiError;
@@ -24,11 +25,35 @@ where
     S: Stream<Item = Result<B, warp::Error>>,
     B: Buf,
 {
-    let bytes = tokio::time::timeout(PATIENCE, collect(body))
-        .await
-        .map_err(|_| ApiError::BadRequest("the body did not arrive in time".to_owned()))??;
-    serde_json::from_slice(&bytes)
+    parse(&read(body).await?)
+}
+
+/// Reads a JSON body, or `null` if there is none.
+pub(super) async fn json_or_null<S, B>(body: S) -> Result<Value, ApiError>
+where
+    S: Stream<Item = Result<B, warp::Error>>,
+    B: Buf,
+{
+    let bytes = read(body).await?;
+    if bytes.is_empty() {
+        return Ok(Value::Null);
+    }
+    parse(&bytes)
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(bytes)
         .map_err(|e| ApiError::BadRequest(format!("the body is not as expected: {e}")))
+}
+
+async fn read<S, B>(body: S) -> Result<Vec<u8>, ApiError>
+where
+    S: Stream<Item = Result<B, warp::Error>>,
+    B: Buf,
+{
+    tokio::time::timeout(PATIENCE, collect(body))
+        .await
+        .map_err(|_| ApiError::BadRequest("the body did not arrive in time".to_owned()))?
 }
 
 async fn collect<S, B>(body: S) -> Result<Vec<u8>, ApiError>

@@ -10,7 +10,7 @@ use warp::http::StatusCode;
 use warp::reply::{self, Reply, Response};
 
 use super::problem::ApiError;
-use super::{App, Query};
+use super::{App, Query, grace};
 use crate::adapters::Unit;
 use crate::metrics::Metrics;
 use crate::settings::Change;
@@ -131,6 +131,41 @@ pub(super) async fn inspect_adapter(name: String, what: String, app: Arc<App>) -
     let answer = async {
         let view = Arc::clone(unit(&app, &name)?).inspect(what).await?;
         Ok(reply::json(&view).into_response())
+    };
+    respond(answer.await)
+}
+
+pub(super) async fn act(
+    name: String,
+    what: String,
+    app: Arc<App>,
+    args: Result<Value, ApiError>,
+) -> Response {
+    let answer = async {
+        let answer = unit(&app, &name)?.act(&what, &args?).await?;
+        Ok(reply::json(&answer).into_response())
+    };
+    respond(answer.await)
+}
+
+pub(super) async fn grace(app: Arc<App>) -> Response {
+    reply::json(&grace::status(&app).await).into_response()
+}
+
+pub(super) async fn end_grace(name: String, app: Arc<App>) -> Response {
+    let answer = async { Ok(reply::json(&grace::end(unit(&app, &name)?).await?).into_response()) };
+    respond(answer.await)
+}
+
+pub(super) async fn clients(query: Query, app: Arc<App>) -> Response {
+    let clients = grace::clients(&app, query.protocol.as_deref()).await;
+    reply::json(&clients).into_response()
+}
+
+pub(super) async fn evict_client(id: String, query: Query, app: Arc<App>) -> Response {
+    let answer = async {
+        grace::evict(&app, &id, query.protocol.as_deref()).await?;
+        Ok(StatusCode::NO_CONTENT.into_response())
     };
     respond(answer.await)
 }

@@ -5,6 +5,7 @@
 //! not here yet.
 
 mod body;
+mod grace;
 mod handlers;
 mod problem;
 
@@ -46,6 +47,7 @@ pub(crate) struct Query {
     dry_run: Option<String>,
     effective: Option<String>,
     setting: Option<String>,
+    protocol: Option<String>,
 }
 
 /// A refusal on its way through the filters.
@@ -63,6 +65,8 @@ pub fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
                 .or(settings(app))
                 .unify()
                 .or(shares(app))
+                .unify()
+                .or(clients(app))
                 .unify()
                 .or(log(app))
                 .unify(),
@@ -122,6 +126,13 @@ fn adapters(app: &Arc<App>) -> BoxedFilter<(Response,)> {
         .and(warp::get())
         .and(with(app))
         .then(handlers::inspect_adapter);
+    let act = warp::path!("adapters" / String / "act" / String)
+        .and(warp::post())
+        .and(with(app))
+        .and(warp::body::stream())
+        .then(|name, what, app, body| async move {
+            handlers::act(name, what, app, body::json_or_null(body).await).await
+        });
     list.or(one)
         .unify()
         .or(update)
@@ -129,6 +140,37 @@ fn adapters(app: &Arc<App>) -> BoxedFilter<(Response,)> {
         .or(restart)
         .unify()
         .or(inspect)
+        .unify()
+        .or(act)
+        .unify()
+        .boxed()
+}
+
+fn clients(app: &Arc<App>) -> BoxedFilter<(Response,)> {
+    let grace = warp::path!("grace")
+        .and(warp::get())
+        .and(with(app))
+        .then(handlers::grace);
+    let end = warp::path!("adapters" / String / "grace" / "end")
+        .and(warp::post())
+        .and(with(app))
+        .then(handlers::end_grace);
+    let list = warp::path!("clients")
+        .and(warp::get())
+        .and(warp::query())
+        .and(with(app))
+        .then(handlers::clients);
+    let evict = warp::path!("clients" / String)
+        .and(warp::delete())
+        .and(warp::query())
+        .and(with(app))
+        .then(handlers::evict_client);
+    grace
+        .or(end)
+        .unify()
+        .or(list)
+        .unify()
+        .or(evict)
         .unify()
         .boxed()
 }

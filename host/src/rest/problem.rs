@@ -104,7 +104,7 @@ impl From<AdapterError> for ApiError {
     fn from(error: AdapterError) -> Self {
         match error {
             AdapterError::Failed(_) => Self::Conflict(error.to_string()),
-            AdapterError::NoView(_) => Self::NotFound(error.to_string()),
+            AdapterError::NoView(_) | AdapterError::NoAct(_) => Self::NotFound(error.to_string()),
             AdapterError::Settings(error) => error.into(),
             AdapterError::Database(_) => Self::Internal(error.to_string()),
         }

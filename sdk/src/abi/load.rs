@@ -229,6 +229,22 @@ impl Instance {
         serde_json::from_str(&text).ok()
     }
 
+    /// Has the adapter do something; `None` if it knows no such thing. It does so also if nobody waits for
+    /// its answer.
+    pub fn act(
+        &self,
+        what: &str,
+        args: &Value,
+    ) -> impl Future<Output = Result<Option<Value>, Error>> + Send + use<> {
+        let answer = self
+            .object
+            .act(what.into(), args.to_string().as_str().into());
+        async move {
+            let answer: ROption<RString> = result_in(answer.await)?;
+            answer.into_option().map(|text| json(Ok(text))).transpose()
+        }
+    }
+
     /// Tells the instance that [`HostServices::shares`] answers differently now; it asks again
     /// before this returns, so hold no lock that the answer needs.
     pub fn shares_changed(&self) {

@@ -5,8 +5,8 @@ use abi_stable::library::RootModule;
 use abi_stable::package_version_strings;
 use abi_stable::sabi_trait;
 use abi_stable::sabi_types::VersionStrings;
-use abi_stable::std_types::{RBox, ROption, RResult, RStr, RString, RVec};
-use async_ffi::FfiFuture;
+use abi_stable::std_types::{RBox, RNone, ROk, ROption, RResult, RStr, RString, RVec};
+use async_ffi::{FfiFuture, FutureExt};
 
 use super::control::{WireApplied, WireError, WireFieldError, WireHealth, WireState};
 use super::host::HostObject;
@@ -53,6 +53,15 @@ pub(super) trait WireInstance: Send + Sync {
     fn export_state(&self) -> FfiFuture<RResult<ROption<WireState>, WireError>>;
     #[sabi(last_prefix_field)]
     fn stop(&self) -> FfiFuture<()>;
+    /// Takes and answers with JSON. An adapter of SDK 1.0 knows nothing that it could do.
+    fn act(
+        &self,
+        what: RStr<'_>,
+        args: RStr<'_>,
+    ) -> FfiFuture<RResult<ROption<RString>, WireError>> {
+        let _ = (what, args);
+        std::future::ready(ROk(RNone)).into_ffi()
+    }
 }
 
 pub(super) type InstanceObject = WireInstance_TO<'static, RBox<()>>;

@@ -221,6 +221,28 @@ impl<A: Adapter> WireInstance for Quiet<Shell<A>> {
         guard(|| view().map(|view| view.to_string().into()), |_| None).into()
     }
 
+    fn act(
+        &self,
+        what: RStr<'_>,
+        args: RStr<'_>,
+    ) -> FfiFuture<RResult<ROption<RString>, WireError>> {
+        let begin = || {
+            let args = serde_json::from_str(args.as_str()).map_err(Error::failed)?;
+            let (adapter, what) = (Arc::clone(&self.adapter), what.as_str().to_owned());
+            Ok(self.handle.spawn(async move {
+                match &*adapter.read().await {
+                    Some(adapter) => adapter.act(&what, args).await,
+                    None => Err(stopped()),
+                }
+            }))
+        };
+        let begun = guard(begin, |panic| Err(Error::Failed(panic)));
+        answer_later(async move {
+            let answer = join(begun?).await??;
+            Ok(answer.map(|answer| RString::from(answer.to_string())))
+        })
+    }
+
     fn shares_changed(&self) {
         let publish = || {
             let _publishing = self.publishing.lock();

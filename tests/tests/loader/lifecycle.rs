@@ -44,6 +44,32 @@ async fn hello_greets_counts_and_takes_a_new_greeting_live() {
 }
 
 #[tokio::test]
+async fn an_adapter_does_what_it_is_told_and_says_so() {
+    let (_host, instance) = start(&probe(), json!({})).await;
+    let instance = instance.unwrap();
+    let args = json!({ "id": 7, "why": null });
+    let echo = instance.act("echo", &args).await;
+    assert_eq!(echo, Ok(Some(json!({ "args": args }))));
+    assert_eq!(instance.act("dance", &Value::Null).await, Ok(None));
+    let failed = instance.act("fail", &Value::Null).await;
+    assert_eq!(failed, Err(Error::failed("as told")));
+    instance.stop().await;
+
+    let (_host, instance) = start(&probe(), json!({ "panic_in": "act" })).await;
+    let instance = instance.unwrap();
+    let panicked = instance.act("echo", &args).await.unwrap_err();
+    assert!(panicked.to_string().contains("panicked"), "{panicked}");
+    instance.stop().await;
+
+    // One that was built without any such thing.
+    let hello = Plugin::load(&hello()).unwrap();
+    let (_host, instance) = start(&hello, json!({"listen": "127.0.0.1:0"})).await;
+    let instance = instance.unwrap();
+    assert_eq!(instance.act("echo", &args).await, Ok(None));
+    instance.stop().await;
+}
+
+#[tokio::test]
 async fn two_adapters_run_at_once_and_each_speaks_to_its_own_host() {
     let (hello, probe) = (Plugin::load(&hello()).unwrap(), probe());
     let (hello_host, hello) = start(&hello, json!({"listen": "127.0.0.1:0"})).await;

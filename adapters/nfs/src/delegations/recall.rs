@@ -102,7 +102,9 @@ async fn ask_back(server: &Arc<Server>, client: &Client, recall: &Recall, call: 
                 unknown += 1;
                 if unknown == UNKNOWN {
                     // It does not have it, so there is nothing to wait for.
-                    return revoke(server, recall);
+                    server.revoke(recall.rival(), Revoked::Recallable).await;
+                    server.delegations.returned();
+                    return;
                 }
             }
             Err(Failure::Refused(_) | Failure::NoPath | Failure::Timeout) => {}
@@ -114,14 +116,8 @@ async fn ask_back(server: &Arc<Server>, client: &Client, recall: &Recall, call: 
     }
 }
 
-fn revoke(server: &Server, recall: &Recall) {
-    // The file is closed after the locks of the state are released.
-    drop(server.state.files.revoke(recall.id, Revoked::Recallable));
-    server.delegations.returned();
-}
-
 /// Takes away what was recalled and is overdue, and asks for some back before there are too many.
-pub fn sweep(server: &Arc<Server>, now: Instant) {
+pub async fn sweep(server: &Arc<Server>, now: Instant) {
     let settings = server.settings();
     let (lease, timeout) = (settings.lease(), settings.delegation_recall_timeout());
     let state = &server.state;
@@ -132,7 +128,7 @@ pub fn sweep(server: &Arc<Server>, now: Instant) {
         if client.is_some_and(|client| client.is_v40()) && overdue.since < lease {
             continue;
         }
-        drop(state.files.revoke(overdue.id, Revoked::Recallable));
+        server.revoke(overdue.rival(), Revoked::Recallable).await;
     }
     server.delegations.returned();
     thin(server, now, settings.max_delegations as usize);

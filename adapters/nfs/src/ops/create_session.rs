@@ -211,6 +211,7 @@ impl Operation for Args {
         // It may have confirmed the client, which is on record before anybody can rely on it
         // (RFC 8881 §8.4.3).
         if let Some(client) = server.state.clients.find(self.client) {
+            client.seen_at(cx.call.peer);
             server.record(client.name()).await?;
         }
         // Not that of an earlier request, of which this is a retry.

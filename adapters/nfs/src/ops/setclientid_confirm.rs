@@ -34,6 +34,7 @@ impl Operation for Args {
         drop(files);
         let client = cx.server.state.clients.find(self.client);
         let client = client.ok_or(Status::StaleClientid)?;
+        client.seen_at(cx.call.peer);
         // On record before anybody can rely on it (RFC 7530 §9.6.3.4).
         cx.server.record(client.name()).await?;
         cx.server.callbacks.introduced(&client);

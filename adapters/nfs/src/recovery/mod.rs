@@ -24,7 +24,7 @@ use dittofs_sdk::{Kv, KvError};
 
 use crate::server::Server;
 use crate::settings::Settings;
-use crate::state::files::Rival;
+use crate::state::files::{Revoked, Rival};
 use crate::state::grace::{Claimant, Name};
 use crate::state::{Client, Principal};
 use crate::status::Status;
@@ -178,6 +178,21 @@ impl Server {
         for client in clients.iter().filter(|client| !client.is_v40()) {
             // It may have come back in time.
             self.acknowledged(client).await;
+        }
+        true
+    }
+
+    /// Takes away one state; that its client has lost something is on record before. If that can't be
+    /// written the state stays; false then.
+    pub async fn revoke(&self, rival: Rival, why: Revoked) -> bool {
+        if let Some(client) = self.state.clients.find(rival.client) {
+            if !self.suspect(&client).await {
+                return false;
+            }
+            // The file is closed here, after all locks of the state are released.
+            drop(self.state.files.revoke(rival.id, why));
+            // It may have been given back in time.
+            self.acknowledged(&client).await;
         }
         true
     }

@@ -23,6 +23,8 @@ pub struct Census {
     pub files: usize,
     /// Locked ranges.
     pub ranges: usize,
+    /// Delegations.
+    pub delegations: usize,
     /// States that were revoked and not acknowledged.
     pub losses: usize,
 }

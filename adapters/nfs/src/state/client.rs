@@ -1,5 +1,6 @@
 //! One confirmed client, of either minor version.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -55,6 +56,7 @@ pub struct Client {
     suspect: AtomicBool,
     leaving: AtomicBool,
     notices: Arc<Notices>,
+    address: Mutex<Option<SocketAddr>>,
     pub(super) sessions: Mutex<Vec<Weak<Session>>>,
 }
 
@@ -81,6 +83,7 @@ impl Client {
             suspect: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
             notices: Arc::default(),
+            address: Mutex::default(),
             sessions: Mutex::default(),
         }
     }
@@ -93,6 +96,21 @@ impl Client {
     /// What it calls itself, and in which minor version.
     pub fn name(&self) -> Name {
         (self.minor, self.owner.clone())
+    }
+
+    /// Notes where it is.
+    pub fn seen_at(&self, address: SocketAddr) {
+        *self.address.lock() = Some(address);
+    }
+
+    /// Where it was when it was confirmed, or made its last session.
+    pub fn address(&self) -> Option<SocketAddr> {
+        *self.address.lock()
+    }
+
+    /// How many sessions it has.
+    pub fn session_count(&self) -> usize {
+        self.sessions.lock().len()
     }
 
     /// Renews the lease.

@@ -126,6 +126,15 @@ impl Adapter for Probe {
         }
     }
 
+    async fn act(&self, what: &str, args: Value) -> Result<Option<Value>, Error> {
+        self.settings.trap("act").await;
+        match what {
+            "echo" => Ok(Some(json!({ "args": args }))),
+            "fail" => Err(Error::failed("as told")),
+            _ => Ok(None),
+        }
+    }
+
     async fn drain(&self, _deadline: Duration) {
         self.settings.trap("drain").await;
     }

@@ -27,6 +27,17 @@ struct Inner {
     ranges: usize,
 }
 
+/// How much a client has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Holdings {
+    /// Opens.
+    pub opens: usize,
+    /// Locked ranges.
+    pub ranges: usize,
+    /// Delegations.
+    pub delegations: usize,
+}
+
 /// How much of something there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bound {
@@ -118,6 +129,18 @@ impl Index {
         let inner = self.inner.lock();
         let own = inner.clients.get(&client).map_or(0, |held| held.ranges);
         bound.reached(own, inner.ranges)
+    }
+
+    /// What the client has.
+    pub(super) fn holdings(&self, client: ClientId) -> Holdings {
+        let delegations = self.pool.count_of(client);
+        let inner = self.inner.lock();
+        let held = inner.clients.get(&client);
+        Holdings {
+            opens: held.map_or(0, |held| held.opens),
+            ranges: held.map_or(0, |held| held.ranges),
+            delegations,
+        }
     }
 
     /// Number of ranges that the client has locked.

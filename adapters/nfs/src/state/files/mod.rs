@@ -38,7 +38,7 @@ use crate::status::Status;
 use crate::types::{ClientId, StateId};
 
 pub use delegation::{DelegationKind, DelegationRequest, NoDelegation, Recall, Touch, Writer};
-pub use index::Bound;
+pub use index::{Bound, Holdings};
 pub use lock::{Conflict, LockError, LockRequest};
 pub use open::{OpenRequest, Opened};
 pub use owner::{Cached, Numbered, OwnerSeq, Owners, Shared, Step, Turn};
@@ -166,6 +166,11 @@ impl Files {
         self.owners.forget_idle(now, lease, has_state);
     }
 
+    /// What a client has.
+    pub fn held(&self, client: ClientId) -> Holdings {
+        self.index.holdings(client)
+    }
+
     /// How much there is of all clients.
     pub(super) fn census(&self) -> Census {
         let (opens, ranges, admitted) = self.index.totals();
@@ -175,6 +180,10 @@ impl Files {
             admitted,
             owners: self.owners.count(),
             losses: self.losses.total(),
+            delegations: DelegationKind::ALL
+                .map(|kind| self.delegations(kind))
+                .iter()
+                .sum(),
             ..Census::default()
         };
         for shard in &self.shards {

@@ -169,6 +169,16 @@ pub(crate) struct Overdue {
     pub(crate) since: Duration,
 }
 
+impl Overdue {
+    /// The delegation, as what stands against an operation.
+    pub(crate) fn rival(self) -> Rival {
+        Rival {
+            client: self.client,
+            id: self.id,
+        }
+    }
+}
+
 /// Who may have changed a file without having told.
 #[derive(Debug, Clone)]
 pub struct Writer {

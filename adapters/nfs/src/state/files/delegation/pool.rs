@@ -104,6 +104,12 @@ impl Pool {
         own
     }
 
+    /// How many a client has.
+    pub(in crate::state::files) fn count_of(&self, client: ClientId) -> usize {
+        let inner = self.inner.lock();
+        inner.clients.get(&client).map_or(0, HashSet::len)
+    }
+
     /// Clients that have more than their share of `most`, and what that share is.
     pub(super) fn above_share(&self, most: usize) -> (usize, Vec<ClientId>) {
         let inner = self.inner.lock();
