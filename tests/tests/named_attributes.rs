@@ -115,11 +115,12 @@ fn pass(results: &mut Results, numbers: &[u32]) -> Result<()> {
     Ok(())
 }
 
-/// The handle of the attribute `name` of `of`, made by an OPEN of the owner `id`.
+/// The handle of the attribute `name` of `of`, made by an OPEN of an owner of its own.
 fn create(client: &mut Client, id: [u32; 2], of: &str, name: &[u8]) -> Result<Vec<u8>> {
     // For both, denying nobody; UNCHECKED4 without attributes; CLAIM_NULL.
     let open = attributes(of, true).op(OPEN).words(&[0, 3, 0]).words(&id);
-    let open = open.opaque(of.as_bytes()).words(&[1, 0, 0, 0, 0]);
+    let owner = [of.as_bytes(), name].concat();
+    let open = open.opaque(&owner).words(&[1, 0, 0, 0, 0]);
     let (status, _) = client.run(0, &open.opaque(name))?;
     ensure!(status == 0, "OPEN: {status}");
     let find = attributes(of, false).op(LOOKUP).opaque(name).op(GETFH);
