@@ -44,6 +44,8 @@ pub mod views;
 pub mod xdr;
 
 mod adapter;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

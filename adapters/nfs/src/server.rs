@@ -42,6 +42,9 @@ pub struct Server {
     digests: ahash::RandomState,
     draining: watch::Sender<bool>,
     connections: watch::Sender<u32>,
+    /// How far the server's time is ahead of the clock.
+    #[cfg(any(test, feature = "fuzzing"))]
+    ahead: parking_lot::Mutex<Duration>,
 }
 
 impl Server {
@@ -64,7 +67,23 @@ impl Server {
             digests: ahash::RandomState::new(),
             draining: watch::Sender::new(false),
             connections: watch::Sender::new(0),
+            #[cfg(any(test, feature = "fuzzing"))]
+            ahead: parking_lot::Mutex::default(),
         }
+    }
+
+    /// The time by which leases are judged.
+    pub fn now(&self) -> Instant {
+        #[cfg(any(test, feature = "fuzzing"))]
+        return Instant::now() + *self.ahead.lock();
+        #[cfg(not(any(test, feature = "fuzzing")))]
+        Instant::now()
+    }
+
+    /// Lets time pass at once.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub fn pass(&self, time: Duration) {
+        *self.ahead.lock() += time;
     }
 
     /// The settings now.
@@ -177,7 +196,7 @@ impl Server {
                 () = self.draining() => return,
                 () = tokio::time::sleep(SWEEP) => {}
             }
-            self.end_leases(Instant::now()).await;
+            self.end_leases(self.now()).await;
             let settings = self.settings();
             delegations::sweep(&self, Instant::now()).await;
             self.state.publish(settings.metrics_max_sessions as usize);

@@ -76,7 +76,7 @@ macro_rules! ops {
         #[derive(Debug)]
         pub enum Op {
             $(#[doc = concat!("OP_", stringify!($name))] $variant(ops::$module::Args),)*
-            /// An operation that this minor version must not implement; its arguments were read.
+            /// An operation that this minor version must not implement; nothing after its number was read.
             NotInMinor(&'static Row),
             /// Arguments that could not be read; nothing after them was.
             Malformed(&'static Row),
@@ -228,18 +228,18 @@ impl Op {
         else {
             return Ok(Self::Illegal);
         };
-        match Self::decode_args(row, reader) {
-            Ok(_) if row.minors == Minors::Only40 && minor > Minor::V40 => {
-                Ok(Self::NotInMinor(row))
-            }
-            Ok(op) => Ok(op),
-            Err(BadXdr) => Ok(Self::Malformed(row)),
+        if row.minors == Minors::Only40 && minor > Minor::V40 {
+            return Ok(Self::NotInMinor(row));
         }
+        Ok(Self::decode_args(row, reader).unwrap_or(Self::Malformed(row)))
     }
 
     /// Whether nothing after it could be read.
     pub fn ends_decoding(&self) -> bool {
-        matches!(self, Self::Malformed(_) | Self::Illegal)
+        matches!(
+            self,
+            Self::NotInMinor(_) | Self::Malformed(_) | Self::Illegal
+        )
     }
 
     /// The status of an operation that can't be run at all.
@@ -252,9 +252,10 @@ impl Op {
         }
     }
 
-    /// Whether its row has all of `flags`.
+    /// Whether its row has all of `flags`. They do not count where the operation does not exist.
     pub fn has(&self, flags: Flags) -> bool {
-        self.row().is_some_and(|row| row.flags.contains(flags))
+        let row = self.row().filter(|_| !matches!(self, Self::NotInMinor(_)));
+        row.is_some_and(|row| row.flags.contains(flags))
     }
 
     /// The number of its result on the wire.

@@ -137,6 +137,12 @@ impl Callbacks {
         }
     }
 
+    /// Connects to nobody from now on: where to is up to whoever writes the requests.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub fn never_dial(&self) {
+        self.dials.close();
+    }
+
     /// Whether the client could be called when that was last tried. A 4.1 client that has bound a
     /// connection counts as reachable until a call fails; a 4.0 client must have answered.
     pub fn reaches(&self, client: &Client) -> bool {

@@ -158,14 +158,14 @@ impl Cx {
 
     /// Records the result of the operation of this number.
     pub fn record(&mut self, number: u32, status: Status) {
-        #[cfg(test)]
+        #[cfg(any(test, feature = "fuzzing"))]
         self.expect_listed(number, status);
         let operations = &self.server.metrics.operations;
         operations.ended(&mut self.stopwatch, number, status);
     }
 
     /// What the operator blocks is not supported, be it listed or not.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     fn expect_listed(&self, number: u32, status: Status) {
         let row = crate::table::row(number);
         let blocked = row.is_some_and(|row| self.settings.blocks(row.name));

@@ -2,7 +2,6 @@
 //! <https://www.rfc-editor.org/rfc/rfc8881#section-16.2.3>
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use dittofs_sdk::vfs::Buffer;
 
@@ -22,7 +21,7 @@ use crate::xdr::Writer;
 /// Executes a COMPOUND and appends COMPOUND4res to `reply`.
 pub async fn serve(server: Arc<Server>, call: Call, request: Request, reply: Buffer) -> Buffer {
     let settings = server.settings();
-    let now = Instant::now();
+    let now = server.now();
     let Some(minor) = Minor::from_number(request.minor).filter(|minor| settings.accepts(*minor))
     else {
         server.metrics.minor_refused.inc();
@@ -178,10 +177,10 @@ async fn run_ops(cx: &mut Cx, ops: Vec<Op>, before: u32) -> (Status, u32) {
         } else {
             cx.reply.write(&number);
             cx.reply.write(&Status::Ok);
-            #[cfg(test)]
+            #[cfg(any(test, feature = "fuzzing"))]
             let most = (start + FRAME).saturating_add(op.reply_room());
             let status = op.run(cx).await;
-            #[cfg(test)]
+            #[cfg(any(test, feature = "fuzzing"))]
             assert!(cx.reply.position() <= most, "{row:?} said it needs less");
             // Only what changes nothing may find out this late; the others were refused.
             let told = if cx.overflows() {
@@ -359,5 +358,17 @@ mod tests {
         assert_eq!(missing.status, Status::Noent);
         create(&h).run().await.ok();
         Reply::new(h.serve_as(1, &lookup).await).ok();
+    }
+
+    #[tokio::test]
+    async fn what_4_1_does_not_have_is_not_supported_wherever_it_stands() {
+        let h = Harness::new();
+        let client = h.client41("a").await;
+        // Without SEQUENCE, and without a file handle.
+        for compound in [h.compound(1), client.compound()] {
+            // Nor does it matter whether its arguments can be read.
+            let confirm = compound.with(20, &1_u32);
+            assert_eq!(confirm.status().await, Status::Notsupp);
+        }
     }
 }

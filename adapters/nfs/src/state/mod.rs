@@ -139,6 +139,24 @@ impl State {
         }
     }
 
+    /// What is left of clients, by name. Nothing may be when all are gone.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub fn leftovers(&self) -> Vec<(&'static str, usize)> {
+        let records = [
+            self.clients.v40.lock().is_empty(),
+            self.clients.v41.lock().is_empty(),
+        ];
+        let mut all = vec![
+            ("clients", self.clients.all().len()),
+            ("records", records.iter().filter(|empty| !**empty).count()),
+            ("sessions", self.sessions.len()),
+            ("bytes for replies", self.replies.reserved() as usize),
+        ];
+        all.extend(self.files.leftovers());
+        all.retain(|(_, count)| *count != 0);
+        all
+    }
+
     fn session_began(&self, session: Arc<Session>, limits: &Limits) {
         let id = session.id;
         self.sessions.insert(id, session);

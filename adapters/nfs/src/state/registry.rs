@@ -124,7 +124,7 @@ impl<C, P: Unconfirmed> Registry<C, P> {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn is_empty(&self) -> bool {
         self.owners.is_empty() && self.pending.is_empty()
     }

@@ -119,6 +119,20 @@ impl Files {
         self.discard(self.index.take_client(client))
     }
 
+    /// What there is, by name; nothing when there is no client.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn leftovers(&self) -> Vec<(&'static str, usize)> {
+        let (opens, ranges, clients) = self.index.totals();
+        let shards = || self.shards.iter().map(Mutex::lock);
+        vec![
+            ("opens", opens),
+            ("locked ranges", ranges),
+            ("clients with files", clients),
+            ("open files", shards().map(|shard| shard.files.len()).sum()),
+            ("stateids", shards().map(|shard| shard.states.len()).sum()),
+        ]
+    }
+
     /// Number of byte ranges that are locked.
     pub fn ranges(&self) -> usize {
         self.index.all_ranges()
