@@ -49,14 +49,11 @@ fn main() -> Result<ExitCode> {
     let expected = Expected::parse(&std::fs::read_to_string(skips)?)?;
     let suites = chosen(arguments.suite.as_deref())?;
     let verdicts = run(&suites, &pynfs, &expected, &arguments.tests)?;
-    println!("{}", table(&verdicts));
-    let mut differences = 0;
-    for verdict in &verdicts {
-        for difference in &verdict.differences {
-            differences += 1;
-            println!("{}: {difference}", verdict.suite);
-        }
-    }
+    println!("\n{}", table(&verdicts));
+    let differences: usize = verdicts
+        .iter()
+        .map(|verdict| verdict.differences.len())
+        .sum();
     if differences == 0 {
         println!("as tests/conformance/skips.toml says");
         return Ok(ExitCode::SUCCESS);
@@ -83,10 +80,12 @@ fn run(
     tests: &[String],
 ) -> Result<Vec<Verdict>> {
     let one = |suite: &Suite| -> Result<Verdict> {
-        eprintln!("{}: begins", suite.name);
         let results = suite.run(pynfs, tests).context(suite.name)?;
         let differences = expected.compare(suite.name, &results, tests.is_empty());
-        eprintln!("{}: done, {} differences", suite.name, differences.len());
+        for difference in &differences {
+            println!("{}: {difference}", suite.name);
+        }
+        println!("{}: done, {} differences", suite.name, differences.len());
         Ok(Verdict {
             suite: suite.name.to_owned(),
             results,

@@ -16,7 +16,7 @@ use super::results::Results;
 use crate::Dittofs;
 use crate::process::Process;
 
-/// Seconds. Many tests wait until a lease is over.
+/// Seconds. Many tests wait until a lease is over, and those that restart the server expect that grace is with it.
 const LEASE: u32 = 10;
 const LIMIT: Duration = Duration::from_mins(30);
 /// What this server logs when it breaks down; clients may not notice.
@@ -118,6 +118,7 @@ impl Suite {
             format!("--share=/export={},squash=none", share.display()),
             format!("--set=nfs.listen={address}"),
             format!("--set=nfs.lease_time={LEASE}"),
+            format!("--set=nfs.grace_period={LEASE}"),
         ])?;
         let server = Arc::new(Mutex::new(server));
         let socket = work.path().join("helper");

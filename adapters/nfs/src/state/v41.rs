@@ -87,8 +87,10 @@ pub(super) struct Pending {
 /// The one slot for CREATE_SESSION that a client has (RFC 8881 §18.36.4).
 struct Creations {
     sequence: u32,
-    /// What was answered to the last one, be it good or bad.
-    last: Result<create_session::Ok, Status>,
+    /// What was answered under that number, be it good or bad. Nothing, if no session could be
+    /// made of what was asked: the client may mend it and send it again under the same number, as
+    /// pynfs and Linux's server have it, or go on to the next, as the RFC has it.
+    last: Option<Result<create_session::Ok, Status>>,
 }
 
 impl Creations {
@@ -99,20 +101,24 @@ impl Creations {
         Self {
             sequence: Self::FIRST.wrapping_sub(1),
             // "A contrived result".
-            last: Err(Status::SeqMisordered),
+            last: Some(Err(Status::SeqMisordered)),
         }
     }
 
-    /// Judges number `sequence`: whether its request is to be executed. The result of one that was
-    /// is in `last`.
-    fn is_next(&self, sequence: u32) -> Result<bool, Status> {
-        if sequence == self.sequence.wrapping_add(1) {
-            return Ok(true);
+    /// The number that a new CREATE_SESSION has to have.
+    fn next(&self) -> u32 {
+        self.sequence.wrapping_add(1)
+    }
+
+    /// What is known of number `sequence`: nothing (`None`) if its request is to be executed.
+    fn known(&self, sequence: u32) -> Option<Result<create_session::Ok, Status>> {
+        if sequence == self.next() {
+            None
+        } else if sequence == self.sequence {
+            self.last.clone()
+        } else {
+            Some(Err(Status::SeqMisordered))
         }
-        if sequence == self.sequence {
-            return Ok(false);
-        }
-        Err(Status::SeqMisordered)
     }
 
     /// Keeps the result of number `sequence`. One that says "later" uses no number: its client
@@ -120,8 +126,14 @@ impl Creations {
     fn finish(&mut self, sequence: u32, result: &Result<create_session::Ok, Status>) {
         if !matches!(result, Err(Status::Delay)) {
             self.sequence = sequence;
-            self.last.clone_from(result);
+            self.last = Some(result.clone());
         }
+    }
+
+    /// Nothing came of number `sequence`.
+    fn waste(&mut self, sequence: u32) {
+        self.sequence = sequence;
+        self.last = None;
     }
 }
 
@@ -214,8 +226,12 @@ impl State {
             .get_mut(&name)
             .ok_or(Status::StaleClientid)?;
         let creations = owner.creations(creation.client, creation.principal)?;
-        if !creations.is_next(creation.sequence)? {
-            return creations.last.clone();
+        if let Some(known) = creations.known(creation.sequence) {
+            return known;
+        }
+        if let Err(refused) = creation.session {
+            creations.waste(creation.sequence);
+            return Err(refused);
         }
         let (id, principal, sequence) = (creation.client, creation.principal, creation.sequence);
         let made = self.make_session(owner, name, creation, now, limits);
@@ -372,7 +388,7 @@ impl Confirmed {
     fn exchanged(&self) -> Exchanged {
         Exchanged {
             id: self.client.id,
-            sequence: self.creations.sequence.wrapping_add(1),
+            sequence: self.creations.next(),
             confirmed: true,
             files: Vec::new(),
         }
