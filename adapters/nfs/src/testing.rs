@@ -141,6 +141,15 @@ impl Harness {
         }
     }
 
+    /// A further connection to this server.
+    pub(crate) fn of(server: Arc<Server>) -> Self {
+        Self {
+            server,
+            connection: connection(),
+            auth: Auth::Sys(Cred::user(1000, 1000)),
+        }
+    }
+
     /// The same server over another connection.
     pub(crate) fn reconnected(&self) -> Self {
         Self {

@@ -120,7 +120,20 @@ attributes! {
         s.changes.umask = Some(mode_of(r)? & 0o777);
         Ok(())
     });
+    86 OPEN_ARGUMENTS     V41 Get(|_, w| OPEN_OFFERS.iter().for_each(|offer| w.write(offer)));
 }
+
+/// What an OPEN may ask for here (RFC 9754 §4): access, deny, wishes for delegations (of any kind, of
+/// none, none any more), claims (all but those of delegations from before the client's restart)
+/// and ways to create. The RFC made it for 4.2; clients of 4.1 that know it ask too, and the others
+/// pass over it.
+const OPEN_OFFERS: [Bitmap; 5] = [
+    Bitmap::of(&[1, 2, 3]),
+    Bitmap::of(&[0, 1, 2, 3]),
+    Bitmap::of(&[3, 4, 5]),
+    Bitmap::of(&[0, 1, 2, 4, 5]),
+    Bitmap::of(&[0, 1, 2, 3]),
+];
 
 /// A handle names its object as long as that exists.
 const FH4_PERSISTENT: u32 = 0;

@@ -14,7 +14,7 @@ mod dial;
 mod line;
 mod session;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod turns;
 mod wire;
 

@@ -18,9 +18,9 @@ const CB_PATH_DOWN_SESSION: u32 = 0x200;
 const BACKCHANNEL_FAULT: u32 = 0x400;
 
 /// A 4.1 client with a connection that carries callbacks.
-struct World {
-    h: Harness,
-    address: SocketAddr,
+pub(crate) struct World {
+    pub(crate) h: Harness,
+    pub(crate) address: SocketAddr,
 }
 
 impl World {
@@ -30,17 +30,22 @@ impl World {
     }
 
     async fn with(callback_timeout: u32) -> Self {
-        let h = Harness::with(Settings {
+        Self::of(Settings {
             callback_timeout,
             delegations_enabled: false,
             ..Settings::default()
-        });
+        })
+        .await
+    }
+
+    pub(crate) async fn of(settings: Settings) -> Self {
+        let h = Harness::with(settings);
         let address = h.listen().await;
         Self { h, address }
     }
 
     /// A client whose session was made over the connection returned; CB_NULL is answered.
-    async fn client(&self, owner: &str) -> (Client41<'_>, Peer) {
+    pub(crate) async fn client(&self, owner: &str) -> (Client41<'_>, Peer) {
         let (id, number) = self.h.exchange_id(owner, 1).await;
         let mut peer = Peer::connect(self.address).await;
         let session = peer.ask(create(&self.h, id, number)).await.ok_body();
@@ -59,13 +64,13 @@ impl World {
         })
     }
 
-    fn reaches(&self, client: ClientId) -> bool {
+    pub(crate) fn reaches(&self, client: ClientId) -> bool {
         let client = self.h.server.state.clients.find(client).unwrap();
         self.h.server.callbacks.reaches(&client)
     }
 
     /// Until the server has noticed something.
-    async fn until(&self, holds: impl Fn() -> bool) {
+    pub(crate) async fn until(&self, holds: impl Fn() -> bool) {
         while !holds() {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
@@ -116,7 +121,7 @@ fn recall() -> Call {
 }
 
 /// Slot and number of a CB_SEQUENCE that begins a CB_COMPOUND, and how many operations there are.
-fn sequence(called: &mut Called, session: SessionId) -> (u32, u32, u32) {
+pub(crate) fn sequence(called: &mut Called, session: SessionId) -> (u32, u32, u32) {
     assert_eq!(called.procedure, 1);
     assert_eq!(
         (called.word(), called.word()),
@@ -132,7 +137,12 @@ fn sequence(called: &mut Called, session: SessionId) -> (u32, u32, u32) {
 }
 
 /// CB_COMPOUND4res of CB_SEQUENCE and one more operation, unless its number is 0.
-fn results(w: &mut Writer, session: SessionId, place: (u32, u32), second: (u32, Status)) {
+pub(crate) fn results(
+    w: &mut Writer,
+    session: SessionId,
+    place: (u32, u32),
+    second: (u32, Status),
+) {
     w.write(&second.1);
     w.write("");
     w.write(&(1 + u32::from(second.0 != 0)));
@@ -599,7 +609,7 @@ async fn replies_that_nobody_waits_for_are_passed_over() {
 }
 
 /// A 4.0 client that listens for calls, and the connection to it.
-async fn client40(w: &World) -> (ClientId, Peer) {
+pub(crate) async fn client40(w: &World) -> (ClientId, Peer) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = introduce(w, 1, listener.local_addr().unwrap()).await;
     let mut peer = Peer::accept(&listener).await;

@@ -7,6 +7,8 @@
 mod ask;
 mod grant;
 mod recall;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +21,7 @@ use crate::compound::Cx;
 use crate::exports::{FileKey, ShareObject};
 use crate::ops::courtesy;
 use crate::server::Server;
-use crate::state::files::{DelegationKind, Recall, Touch};
+use crate::state::files::{DelegationKind, Recall, Revoked, Touch};
 use crate::status::Status;
 use crate::types::ClientId;
 
@@ -29,7 +31,7 @@ pub use recall::{Reason, sweep};
 
 /// How long an operation waits for a delegation to come back before it answers NFS4ERR_DELAY:
 /// enough for a client that has nothing to write.
-const PATIENCE: Duration = Duration::from_millis(250);
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// How often clients are asked for delegations that they need least.
 const THINNING: Duration = Duration::from_secs(30);
@@ -151,10 +153,17 @@ async fn wait(cx: &Cx, access: Access, recalls: Vec<Recall>) -> Result<(), Statu
     }
 }
 
-/// Recalls what was not recalled before. Silent clients need not be asked.
+/// Recalls what was not recalled before. Silent clients need not be asked; one that has been asked and
+/// then fell silent has failed to give back.
 async fn start(cx: &Cx, access: &Access, recalls: Vec<Recall>) {
+    let (state, lease) = (&cx.server.state, cx.settings.lease());
     for recall in recalls {
-        let taken = courtesy::make_way(cx, &[recall.rival()]).await;
+        let taken = if recall.first {
+            courtesy::make_way(cx, &[recall.rival()]).await
+        } else {
+            state.is_silent_id(recall.client, cx.now, lease)
+                && cx.server.revoke(recall.rival(), Revoked::Recallable).await
+        };
         if taken {
             cx.server.delegations.returned();
         } else if recall.first {

@@ -17,6 +17,8 @@ use crate::types::Bitmap;
 /// How long to wait before a recall is sent again: to a client that did not understand it, or over
 /// a way to it that may be there by then.
 const RETRY: Duration = Duration::from_secs(1);
+/// The longest such wait.
+const RETRY_MAX: Duration = Duration::from_secs(10);
 /// How often a client may say that it knows no such delegation. It may not have read yet that it
 /// has got one.
 const UNKNOWN: u32 = 3;
@@ -91,10 +93,11 @@ pub(super) fn start(
     tokio::spawn(async move { ask_back(&server, &client, &recall, &call).await });
 }
 
-/// Says it until the client has understood, has given it back or has lost it.
+/// Says it until the client has understood, has given it back or has lost it. What may have come
+/// through is not said again over the same way.
 async fn ask_back(server: &Arc<Server>, client: &Client, recall: &Recall, call: &Call) {
     let files = &server.state.files;
-    let mut unknown = 0;
+    let (mut unknown, mut pause) = (0, RETRY);
     while files.is_recalled(recall.id) {
         match server.callbacks.call(client, call).await {
             Ok(_) => return,
@@ -107,12 +110,26 @@ async fn ask_back(server: &Arc<Server>, client: &Client, recall: &Recall, call: 
                     return;
                 }
             }
-            Err(Failure::Refused(_) | Failure::NoPath | Failure::Timeout) => {}
+            Err(Failure::Refused(_)) => pause = (pause * 2).min(RETRY_MAX),
+            Err(Failure::NoPath | Failure::Timeout) => {
+                while files.is_recalled(recall.id) && !server.callbacks.reaches(client) {
+                    if !slept(server, RETRY).await {
+                        return;
+                    }
+                }
+            }
         }
-        tokio::select! {
-            () = server.draining() => return,
-            () = tokio::time::sleep(RETRY) => {}
+        if !slept(server, pause).await {
+            return;
         }
+    }
+}
+
+/// Waits; false if the server drains.
+async fn slept(server: &Server, pause: Duration) -> bool {
+    tokio::select! {
+        () = server.draining() => false,
+        () = tokio::time::sleep(pause) => true,
     }
 }
 
@@ -130,6 +147,7 @@ pub async fn sweep(server: &Arc<Server>, now: Instant) {
         }
         server.revoke(overdue.rival(), Revoked::Recallable).await;
     }
+    // Others may have ended with their clients.
     server.delegations.returned();
     thin(server, now, settings.max_delegations as usize);
 }
