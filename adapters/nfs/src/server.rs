@@ -196,7 +196,9 @@ impl Server {
                 () = self.draining() => return,
                 () = tokio::time::sleep(SWEEP) => {}
             }
-            self.end_leases(self.now()).await;
+            let now = self.now();
+            self.end_leases(now).await;
+            self.metrics.grace.stands(self.state.grace.report(now));
             let settings = self.settings();
             delegations::sweep(&self, Instant::now()).await;
             self.state.publish(settings.metrics_max_sessions as usize);

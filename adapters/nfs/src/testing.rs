@@ -117,7 +117,7 @@ impl Harness {
             settings,
             Exports::new(&shares),
             identity,
-            Metrics::default(),
+            Metrics::new(cx.metrics()).unwrap(),
         );
         Self {
             server: Arc::new(server.after(past, Instant::now())),

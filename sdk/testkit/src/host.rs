@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use bytes::Bytes;
 use dittofs_sdk::host::{BoxFuture, HostServices};
@@ -17,6 +17,7 @@ use tokio::sync::watch;
 pub struct MemoryHost {
     families: Mutex<BTreeMap<String, (FamilySpec, Arc<Series>)>>,
     pairs: Arc<Mutex<BTreeMap<String, Bytes>>>,
+    broken: AtomicBool,
     panics: Mutex<Vec<String>>,
 }
 
@@ -73,6 +74,18 @@ impl MemoryHost {
         self.families.lock().keys().cloned().collect()
     }
 
+    /// From now on, or no longer, no key-value pair can be written.
+    pub fn break_pairs(&self, broken: bool) {
+        self.broken.store(broken, Ordering::Relaxed);
+    }
+
+    fn writable(&self) -> Result<(), KvError> {
+        if self.broken.load(Ordering::Relaxed) {
+            return Err(KvError("broken".to_owned()));
+        }
+        Ok(())
+    }
+
     /// What panicked.
     pub fn panics(&self) -> Vec<String> {
         self.panics.lock().clone()
@@ -109,13 +122,19 @@ impl HostServices for MemoryHost {
     }
 
     fn kv_put(&self, key: &str, value: Bytes) -> BoxFuture<Result<(), KvError>> {
-        self.pairs.lock().insert(key.to_owned(), value);
-        Box::pin(async { Ok(()) })
+        let result = self.writable();
+        if result.is_ok() {
+            self.pairs.lock().insert(key.to_owned(), value);
+        }
+        Box::pin(async { result })
     }
 
     fn kv_delete(&self, key: &str) -> BoxFuture<Result<(), KvError>> {
-        self.pairs.lock().remove(key);
-        Box::pin(async { Ok(()) })
+        let result = self.writable();
+        if result.is_ok() {
+            self.pairs.lock().remove(key);
+        }
+        Box::pin(async { result })
     }
 
     fn kv_list(&self, prefix: &str) -> BoxFuture<Result<Vec<(String, Bytes)>, KvError>> {

@@ -21,6 +21,7 @@ use dittofs_sdk::metrics::{Counter, Gauge, Metrics as Host};
 
 use crate::delegations::Reason;
 use crate::state::files::DelegationKind;
+use crate::state::grace::Report;
 use crate::state::{Direction, End, Meter, SlotSeries, Unbound};
 use crate::status::Status;
 
@@ -61,6 +62,8 @@ pub struct Metrics {
     pub state: Arc<Meter>,
     /// Byte-range locks.
     pub locks: Locks,
+    /// The grace period.
+    pub grace: Grace,
     /// What is asked of clients.
     pub callbacks: Callbacks,
     /// Delegations.
@@ -84,6 +87,17 @@ pub struct Locks {
     pub failed: Counter,
     /// Given back by LOCKU.
     pub released: Counter,
+}
+
+/// The grace period and what is reclaimed.
+#[derive(Default)]
+pub struct Grace {
+    /// 1 while there is one.
+    active: Gauge,
+    /// Seconds that it lasts yet.
+    remaining: Gauge,
+    reclaimed: Counter,
+    refused: Counter,
 }
 
 /// What became of delegations.
@@ -118,6 +132,7 @@ impl Metrics {
             bytes_written: bytes.with(&["write"]),
             state: Arc::new(Meter::new(host)?),
             locks: Locks::new(host)?,
+            grace: Grace::new(host)?,
             callbacks: Callbacks::new(host)?,
             delegations: Delegations::new(host)?,
             connections: host.gauge("dittofs_nfs_active_connections", "Open NFS connections.")?,
@@ -160,6 +175,43 @@ impl Locks {
                 "dittofs_locks_release_total",
                 "Byte-range locks given back by their owners.",
             )?,
+        })
+    }
+}
+
+impl Grace {
+    /// Records the outcome of a reclaim of an open or a lock.
+    pub fn asked(&self, status: Status) {
+        match status {
+            Status::Ok => self.reclaimed.inc(),
+            _ => self.refused.inc(),
+        }
+    }
+
+    /// Records how the grace period stands.
+    pub fn stands(&self, report: Report) {
+        self.active.set(report.active.into());
+        let remaining = i64::try_from(report.remaining.as_secs());
+        self.remaining.set(remaining.unwrap_or(i64::MAX));
+    }
+
+    fn new(host: &Host) -> Result<Self, Error> {
+        let reclaims = host.counters(
+            "dittofs_locks_reclaim_total",
+            "Opens and byte-range locks that clients took back after a restart, or were not given, by outcome.",
+            &["status"],
+        )?;
+        Ok(Self {
+            active: host.gauge(
+                "dittofs_locks_grace_period_active",
+                "Whether clients are taking back what they had before a restart.",
+            )?,
+            remaining: host.gauge(
+                "dittofs_locks_grace_period_remaining_seconds",
+                "How long the grace period lasts yet.",
+            )?,
+            reclaimed: reclaims.with(&["granted"]),
+            refused: reclaims.with(&["error"]),
         })
     }
 }

@@ -4,6 +4,7 @@
 use crate::compound::Cx;
 use crate::state::Client;
 use crate::state::files::Rival;
+use crate::types::ClientId;
 
 /// How often an operation is tried: each time something was in the way that may be taken away.
 const ATTEMPTS: usize = 16;
@@ -58,9 +59,11 @@ pub async fn make_room(cx: &Cx) -> bool {
     cx.server.discard(&client, cx.now, back).await
 }
 
-/// Makes room for one more client, if need be and possible.
-pub async fn make_room_for_client(cx: &Cx) {
-    if cx.server.state.is_full(&cx.settings.limits()) {
+/// Makes room for one more client, if the one of this number is about to be confirmed, need be and
+/// possible.
+pub async fn make_room_for_client(cx: &Cx, client: ClientId) {
+    let state = &cx.server.state;
+    if state.is_full(&cx.settings.limits()) && state.awaits_confirmation(client) {
         make_room(cx).await;
     }
 }
@@ -74,16 +77,10 @@ mod tests {
     use crate::testing::{Client41, Compound, Harness};
     use crate::types::{Bitmap, ClientId, StateId};
 
-    /// Everybody is silent as soon as some time has passed since the last request.
-    fn impatient() -> Harness {
-        Harness::with(Settings {
-            lease_time: 0,
-            ..Settings::default()
-        })
-    }
-
-    async fn silence() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+    /// Everybody becomes silent, until the next request.
+    fn silence(h: &Harness) {
+        h.server
+            .pass(h.server.settings().lease() + Duration::from_secs(1));
     }
 
     /// OPEN of the file `f`, created if need be.
@@ -120,10 +117,10 @@ mod tests {
 
     #[tokio::test]
     async fn an_open_of_a_silent_client_gives_way_and_its_owner_learns_of_it() {
-        let h = impatient();
+        let h = Harness::new();
         let (a, b) = (h.client41("a").await, h.client41("b").await);
         let lost = opened(&a, (3, 3)).await;
-        silence().await;
+        silence(&h);
         opened(&b, (3, 0)).await;
 
         assert_eq!(told(&a).await, 0x10);
@@ -137,25 +134,25 @@ mod tests {
 
     #[tokio::test]
     async fn who_comes_back_goes_on_with_what_nobody_wanted() {
-        let h = impatient();
+        let h = Harness::new();
         let (a, b) = (h.client41("a").await, h.client41("b").await);
         let kept = opened(&a, (3, 0)).await;
-        silence().await;
+        silence(&h);
         opened(&b, (3, 0)).await;
-        silence().await;
+        silence(&h);
         assert_eq!(told(&a).await, 0);
         file(&a).write_file(kept, "x").run().await.ok();
     }
 
     #[tokio::test]
     async fn locks_give_way_and_their_open_stays() {
-        let h = impatient();
+        let h = Harness::new();
         let (a, b) = (h.client41("a").await, h.client41("b").await);
         let open_a = opened(&a, (3, 0)).await;
         let mut locked = file(&a).lock_file((open_a, 0), a.id, ("l", 0)).run().await;
         let lost: StateId = locked.skip(3).ok_body();
         let open_b = opened(&b, (3, 0)).await;
-        silence().await;
+        silence(&h);
         let test = file(&b).op(13, |w| {
             w.write(&2_u32);
             w.write(&0_u64);
@@ -165,7 +162,7 @@ mod tests {
         });
         test.run().await.ok();
         assert_eq!(told(&a).await, 0, "asking takes nothing away");
-        silence().await;
+        silence(&h);
         let again = file(&b).lock_file((open_b, 0), b.id, ("l", 0));
         again.run().await.ok();
         assert_eq!(told(&a).await, 0x10);
@@ -178,10 +175,10 @@ mod tests {
 
     #[tokio::test]
     async fn io_without_an_open_gets_past_a_silent_client_too() {
-        let h = impatient();
+        let h = Harness::new();
         let (a, b) = (h.client41("a").await, h.client41("b").await);
         opened(&a, (1, 2)).await;
-        silence().await;
+        silence(&h);
         let write = || file(&b).write_file(StateId::ANONYMOUS, "x");
         write().run().await.ok();
         assert_eq!(told(&a).await, 0x10);
@@ -192,7 +189,7 @@ mod tests {
         let h = Harness::new();
         let (a, b) = (h.client41("a").await, h.client41("b").await);
         opened(&a, (3, 3)).await;
-        silence().await;
+        h.server.pass(h.server.settings().lease() / 2);
         let denied = open(b.compound(), b.id, (1, 0)).status().await;
         assert_eq!(denied, Status::ShareDenied);
         assert_eq!(told(&a).await, 0);
@@ -200,15 +197,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_of_40_loses_its_lease_as_a_whole() {
-        let h = impatient();
+        let h = Harness::new();
         let (a, b) = (h.client40("a").await, h.client41("b").await);
         let mut reply = open(h.compound(0), a, (3, 3)).getfh().run().await;
         let lost: StateId = reply.skip(2).ok_body();
         let confirm = h.compound(0).putrootfh().lookup("export").lookup("f");
         confirm.open_confirm(lost, 1).run().await.ok();
-        silence().await;
+        silence(&h);
         h.compound(0).renew(a).run().await.ok();
-        silence().await;
+        silence(&h);
         opened(&b, (3, 0)).await;
         assert_eq!(h.compound(0).renew(a).status().await, Status::Expired);
         let close = h.compound(0).putrootfh().lookup("export").lookup("f");
@@ -219,21 +216,19 @@ mod tests {
     #[tokio::test]
     async fn silent_clients_make_room_for_others() {
         let h = Harness::with(Settings {
-            lease_time: 0,
             max_clients: 2,
             max_opens: 1,
             ..Settings::default()
         });
         let a = h.client41("a").await;
         opened(&a, (3, 0)).await;
-        silence().await;
+        silence(&h);
         let b = h.client41("b").await;
         opened(&b, (3, 0)).await;
         assert_eq!(a.compound().status().await, Status::Badsession);
-        // Silence is told apart by the millisecond.
-        silence().await;
+        silence(&h);
         h.client41("c").await;
-        silence().await;
+        silence(&h);
         h.client40("d").await;
         assert_eq!(b.compound().status().await, Status::Badsession);
     }

@@ -193,7 +193,7 @@ impl Operation for Args {
     async fn run(self, cx: &mut Cx) -> Result<Ok, Status> {
         let server = &cx.server;
         let settings = server.settings();
-        make_room_for_client(cx).await;
+        make_room_for_client(cx, self.client).await;
         let id = SessionId(random()?);
         let creation = Creation {
             client: self.client,

@@ -164,10 +164,13 @@ impl Args {
     ) -> Result<StateId, Refused> {
         if self.reclaim {
             reclaim::may_reclaim(cx, owner.client)?;
-            return attempt().map_err(|error| match error {
-                LockError::Denied(_) => reclaim::conflict(Status::Denied).into(),
-                LockError::Status(status) => status.into(),
+            let locked = attempt().map_err(|error| match error {
+                LockError::Denied(_) => reclaim::conflict(Status::Denied),
+                LockError::Status(status) => status,
             });
+            let status = locked.err().unwrap_or(Status::Ok);
+            cx.server.metrics.grace.asked(status);
+            return locked.map_err(Refused::from);
         }
         let obstacle = |error: &LockError| obstacle(cx, error, key, owner, request);
         let granted = past_silent(cx, attempt, obstacle).await;

@@ -34,7 +34,10 @@ pub fn may_reclaim(cx: &Cx, client: ClientId) -> Result<(), Status> {
             state.grace.reclaimed(cx.now);
             Ok(())
         }
-        _ => Err(Status::NoGrace),
+        _ => {
+            cx.server.metrics.grace.asked(Status::NoGrace);
+            Err(Status::NoGrace)
+        }
     }
 }
 

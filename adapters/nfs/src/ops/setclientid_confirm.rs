@@ -24,7 +24,7 @@ impl Operation for Args {
     type Err = Status;
 
     async fn run(self, cx: &mut Cx) -> Result<(), Status> {
-        make_room_for_client(cx).await;
+        make_room_for_client(cx, self.client).await;
         let principal = Principal::from(&cx.call.auth);
         let limits = cx.settings.limits();
         let files =

@@ -36,15 +36,6 @@ impl World {
         }
     }
 
-    /// Everybody is silent as soon as some time has passed since the last request.
-    fn impatient() -> Self {
-        Self::with(Settings {
-            lease_time: 0,
-            grace_period: 3600,
-            ..Settings::default()
-        })
-    }
-
     async fn start(&mut self) -> Harness {
         self.starts += 1;
         Harness::started(&self.host, &self.share, self.settings.clone(), self.starts).await
@@ -78,8 +69,10 @@ async fn told(client: &Client41<'_>) -> u32 {
     u32::from_be_bytes(*bytes[13 * 4..].first_chunk().unwrap())
 }
 
-async fn silence() {
-    tokio::time::sleep(Duration::from_millis(5)).await;
+/// Everybody becomes silent, until the next request.
+fn silence(h: &Harness) {
+    h.server
+        .pass(h.server.settings().lease() + Duration::from_secs(1));
 }
 
 /// OPEN of the file `f`, new.
@@ -222,9 +215,19 @@ async fn what_a_client_had_it_takes_back_before_others_get_anything() {
     write.run().await.ok();
     assert_eq!(new().status().await, Status::Grace);
 
+    let stands = || h.server.state.grace.report(Instant::now());
+    let metric = |name: &str, labels: &[&str]| world.host.metric(name, labels);
+    let reclaims = |status| metric("dittofs_locks_reclaim_total", &[status]);
+    assert_eq!((reclaims("granted"), reclaims("error")), (Some(2), Some(1)));
+    let active = || metric("dittofs_locks_grace_period_active", &[]);
+    h.server.metrics.grace.stands(stands());
+    assert_eq!(active(), Some(1));
+
     complete(&a).await;
     assert_eq!(told(&a).await, 0);
     assert!(!is_grace(&h), "all are done");
+    h.server.metrics.grace.stands(stands());
+    assert_eq!(active(), Some(0));
     assert_eq!(reopened(&a, (3, 2)).await, Err(Status::NoGrace));
     assert_eq!(new().status().await, Status::ShareDenied);
 }
@@ -366,11 +369,11 @@ async fn a_restart_within_the_grace_period_leaves_all_rights() {
 #[tokio::test]
 async fn who_lost_something_may_not_reclaim_unless_it_knows() {
     for acknowledge in [false, true] {
-        let mut world = World::impatient();
+        let mut world = World::new();
         let h = world.start().await;
         let a = h.client41("a").await;
         let lost = opened(&a, (3, 3)).await;
-        silence().await;
+        silence(&h);
         let b = h.client41("b").await;
         let won = opened(&b, (3, 0)).await;
         let close = in_file(b.compound()).close_file(0, won);
@@ -401,10 +404,10 @@ async fn who_lost_something_may_not_reclaim_unless_it_knows() {
 
 #[tokio::test]
 async fn a_client_of_40_whose_lease_was_cancelled_may_not_reclaim() {
-    let mut world = World::impatient();
+    let mut world = World::new();
     let h = world.start().await;
     opened40(&h, "a", (3, 3)).await;
-    silence().await;
+    silence(&h);
     opened(&h.client41("b").await, (3, 0)).await;
     let h = world.start().await;
     let a = h.client40("a").await;
@@ -472,4 +475,105 @@ async fn clients_and_all_they_had_leave_nothing_behind() {
     assert_eq!(state.census(), Census::default());
     let (cx, _running) = world.host.context(Arc::from([]));
     assert_eq!(cx.kv().list("client/").await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn nobody_is_confirmed_who_can_not_be_put_on_record() {
+    let mut world = World::new();
+    let h = world.start().await;
+    world.host.break_pairs(true);
+    let (id, sequence) = h.exchange_id("a", 1).await;
+    let create = || {
+        h.compound(1)
+            .create_session(id, sequence, &Channel::default())
+    };
+    assert_eq!(create().status().await, Status::Serverfault);
+    let mut reply = h.compound(0).setclientid("b", 1).run().await;
+    let (old, verifier): (ClientId, crate::types::Verifier) = (reply.ok_body(), reply.body());
+    let confirm = || h.compound(0).setclientid_confirm(old, verifier);
+    assert_eq!(confirm().status().await, Status::Serverfault);
+
+    world.host.break_pairs(false);
+    let session = create().run().await.ok_body();
+    confirm().run().await.ok();
+    let (cx, _running) = world.host.context(Arc::from([]));
+    assert_eq!(cx.kv().list("client/").await.unwrap().len(), 2);
+
+    // Nor does a client get anything that would not be known of after a restart.
+    world.host.break_pairs(true);
+    let a = Client41::new(&h, id, session);
+    let complete = a.compound().reclaim_complete();
+    assert_eq!(complete.status().await, Status::Serverfault);
+    assert_eq!(
+        open(a.compound(), a.id, (1, 0)).status().await,
+        Status::Grace
+    );
+    let refused = open(h.compound(0), old, (1, 0)).status().await;
+    assert_eq!(refused, Status::Serverfault);
+    assert_eq!(h.server.state.census().opens, 0);
+    world.host.break_pairs(false);
+    a.compound().reclaim_complete().run().await.ok();
+}
+
+#[tokio::test]
+async fn what_can_not_be_noted_as_lost_is_not_given_to_others() {
+    let mut world = World::new();
+    let h = world.start().await;
+    let (a, b) = (h.client41("a").await, h.client41("b").await);
+    opened(&a, (3, 3)).await;
+    silence(&h);
+    world.host.break_pairs(true);
+    let new = || open(b.compound(), b.id, (3, 0));
+    assert_eq!(new().status().await, Status::ShareDenied);
+    assert_eq!(told(&a).await, 0);
+    silence(&h);
+    world.host.break_pairs(false);
+    new().run().await.ok();
+    assert_eq!(told(&a).await, 0x10);
+}
+
+#[tokio::test]
+async fn the_grace_period_lasts_until_its_end_is_on_record() {
+    let mut world = World::new();
+    let h = world.start().await;
+    opened(&h.client41("a").await, (3, 0)).await;
+    let h = world.start().await;
+    let b = h.client41("b").await;
+    world.host.break_pairs(true);
+    assert!(!h.server.end_grace().await);
+    let a = h.exchange_id("a", 1).await;
+    assert_eq!(
+        open(b.compound(), b.id, (3, 0)).status().await,
+        Status::Grace
+    );
+    world.host.break_pairs(false);
+    h.server.end_leases(Instant::now()).await;
+    assert!(!is_grace(&h));
+    let session = h.create_session(a.0, a.1).await;
+    let a = Client41::new(&h, a.0, session);
+    assert_eq!(reopened(&a, (3, 0)).await, Err(Status::NoGrace));
+    open(b.compound(), b.id, (3, 0)).run().await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_incarnation_is_on_record_however_many_race() {
+    let mut world = World::new();
+    let h = world.start().await;
+    let racing = (1..=8).map(|incarnation| {
+        let h = h.reconnected();
+        tokio::spawn(async move {
+            let (id, sequence) = h.exchange_id("a", incarnation).await;
+            let create = h
+                .compound(1)
+                .create_session(id, sequence, &Channel::default());
+            create.status().await == Status::Ok
+        })
+    });
+    let mut confirmed = 0;
+    for racer in racing.collect::<Vec<_>>() {
+        confirmed += usize::from(racer.await.unwrap());
+    }
+    assert!(confirmed > 0);
+    let (cx, _running) = world.host.context(Arc::from([]));
+    assert_eq!(cx.kv().list("client/").await.unwrap().len(), 1);
 }

@@ -80,6 +80,13 @@ impl State {
         self.clients.confirmed_count() >= limits.clients
     }
 
+    /// Whether the client of this number has introduced itself, and is not confirmed.
+    pub fn awaits_confirmation(&self, id: ClientId) -> bool {
+        self.clients.find(id).is_none()
+            && (self.clients.v40.lock().pending.contains_key(&id)
+                || self.clients.v41.lock().pending.contains_key(&id))
+    }
+
     /// Clients that are not kept any longer: those without state after a lease, others when the time
     /// of courtesy is over too.
     pub fn overdue(&self, now: Instant, limits: &Limits) -> Vec<Arc<Client>> {

@@ -125,7 +125,10 @@ impl Args {
             Claim::Previous(_) => {
                 let files = &cx.server.state.files;
                 let opened = files.open(io::caller(cx), &request);
-                opened.map_err(reclaim::conflict)?
+                let opened = opened.map_err(reclaim::conflict);
+                let status = opened.as_ref().err().copied();
+                cx.server.metrics.grace.asked(status.unwrap_or(Status::Ok));
+                opened?
             }
             _ => open_for(cx, &request).await?,
         };
