@@ -15,6 +15,9 @@
 //!  10  state::SlotGuard  keeps the encoded reply; the connection writes it
 //! ```
 //! `delegations` grants and recalls, `callback` carries what the server asks of clients.
+//! Callbacks go the other way, over connections of either side's making (`callback`); the connection
+//! tells their replies from calls between steps 2 and 3.
+//!
 //! `exports` is the gate to every file handle; `table` has one row per operation, `errors` what
 //! each may answer; `attr` has one row per attribute; `named` makes a file system of extended
 //! attributes; `state` knows neither clock nor socket.

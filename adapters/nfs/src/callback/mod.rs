@@ -149,7 +149,7 @@ impl Callbacks {
         if client.is_v40() {
             self.has_answered(client)
         } else {
-            client.sessions().iter().any(|session| session.has_path())
+            client.has_path()
         }
     }
 

@@ -8,14 +8,18 @@
 //! mends.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::line::{Lost, Sent};
 use super::wire::{self, Frame, Place, Refused, Results};
 use super::{Answer, Call, Callbacks, Failure, PAUSE, Patience, Referral};
 use crate::state::{BackSlot, Client, Session};
 use crate::status::Status;
+
+/// How late an answer may come to show that the client can be called after all.
+const LATE: Duration = Duration::from_mins(5);
 
 impl Callbacks {
     /// CB_NULL over each of the session's connections, until one answers.
@@ -74,7 +78,7 @@ impl Callbacks {
     async fn in_session(
         &self,
         client: &Client,
-        session: &Session,
+        session: &Arc<Session>,
         call: &Call,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
@@ -125,7 +129,7 @@ impl Callbacks {
     /// Uses up the number of a request whose reply never came.
     async fn resolve(
         &self,
-        session: &Session,
+        session: &Arc<Session>,
         slot: &mut BackSlot<'_>,
         deadline: Instant,
     ) -> Result<(), Failure> {
@@ -149,7 +153,7 @@ impl Callbacks {
     /// Sends a request until its reply comes, over one connection after the other as they are lost.
     async fn exchange(
         &self,
-        session: &Session,
+        session: &Arc<Session>,
         slot: &mut BackSlot<'_>,
         (call, referrals): (Option<&Call>, &[Referral]),
         deadline: Instant,
@@ -188,6 +192,7 @@ impl Callbacks {
                     () = session.back.ended() => return Err(Failure::NoPath),
                     () = tokio::time::sleep_until(deadline) => {
                         session.path_failed();
+                        await_late(session, sent);
                         return Err(Failure::Timeout);
                     }
                 }
@@ -202,6 +207,16 @@ impl Callbacks {
             }
         }
     }
+}
+
+/// A client that answers late can be called again.
+fn await_late(session: &Arc<Session>, mut sent: Sent) {
+    let session = Arc::clone(session);
+    tokio::spawn(async move {
+        if let Ok(Ok(_)) = timeout(LATE, sent.reply()).await {
+            session.path_works();
+        }
+    });
 }
 
 /// Queues a request on the first connection of the session that takes it.
@@ -220,13 +235,15 @@ fn failed(session: &Session, _: Refused) -> Failure {
 /// The client refuses the place of a request in its session.
 fn disagreed(session: &Session, status: Status) -> Failure {
     match status {
-        Status::ReqTooBig | Status::TooManyOps | Status::RepTooBig | Status::RepTooBigToCache => {
-            Failure::Refused(status)
-        }
-        _ => {
+        Status::Badsession
+        | Status::Badslot
+        | Status::BadHighSlot
+        | Status::SeqMisordered
+        | Status::SeqFalseRetry => {
             session.path_is_faulty();
             Failure::NoPath
         }
+        _ => Failure::Refused(status),
     }
 }
 

@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use dittofs_testkit::host::MemoryHost;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::connection::Connection;
 use crate::status::Status;
 use crate::testing::{Called, Channel, Client41, Compound, Harness, Peer};
 use crate::types::{ClientId, Verifier};
@@ -491,6 +493,41 @@ async fn one_connection_serves_many_sessions_and_its_end_is_theirs() {
 }
 
 #[tokio::test]
+async fn callbacks_and_what_connections_carry_are_counted() {
+    let host = Arc::new(MemoryHost::default());
+    let settings = Settings {
+        callback_timeout: 1,
+        ..Settings::default()
+    };
+    let h = Harness::metered(settings, &host);
+    let address = h.listen().await;
+    let w = World { h, address };
+    let (client, mut peer) = w.client("a").await;
+    let done = w.call(client.id, recall());
+    answer_recall(&mut peer, client.session, Status::Delay).await;
+    answer_recall(&mut peer, client.session, Status::Ok).await;
+    done.await.unwrap().unwrap();
+    let lost = w.call(client.id, recall());
+    peer.called().await;
+    lost.await.unwrap().unwrap_err();
+    let total = |name: &str| host.metric(&format!("dittofs_nfs_{name}"), &[]).unwrap();
+    assert_eq!(total("backchannel_callbacks_total"), 2);
+    assert_eq!(total("backchannel_callback_failures_total"), 1);
+    assert_eq!(total("backchannel_callback_retries_total"), 1);
+    assert_eq!(total("backchannel_callback_duration_seconds"), 2);
+
+    for wanted in [1, 2] {
+        let mut peer = Peer::connect(w.address).await;
+        peer.ask(bind(&w.h, client.session, wanted)).await.ok();
+        drop(peer);
+    }
+    let binds = |way| host.metric("dittofs_nfs_connections_bind_total", &[way]);
+    // COMPOUNDs of the harness come over a connection of the fore channel.
+    assert_eq!(["fore", "back", "both"].map(binds), [1, 1, 1].map(Some));
+    w.until(|| total("connections_bound") == 1).await;
+}
+
+#[tokio::test]
 async fn a_service_that_refuses_the_probe_is_no_path() {
     let w = World::new().await;
     let (id, number) = w.h.exchange_id("a", 1).await;
@@ -597,15 +634,17 @@ async fn a_client_without_callbacks_is_promised_none() {
 }
 
 #[tokio::test]
-async fn replies_that_nobody_waits_for_are_passed_over() {
+async fn a_reply_that_comes_late_shows_that_the_client_can_be_called_after_all() {
     let w = World::new().await;
     let (client, mut peer) = w.client("a").await;
     let answer = w.call(client.id, recall());
     let called = peer.called().await;
     assert_eq!(answer.await.unwrap(), Err(Failure::Timeout));
+    assert!(!w.reaches(client.id));
     peer.answer(&called, |_| ()).await;
     peer.answer(&called, |w| w.write(&7_u32)).await;
     peer.ask(client.compound()).await.ok();
+    w.until(|| w.reaches(client.id)).await;
 }
 
 /// A 4.0 client that listens for calls, and the connection to it.
@@ -659,6 +698,41 @@ async fn a_client_of_4_0_is_called_at_its_address_with_its_mark() {
 }
 
 #[tokio::test]
+async fn a_client_of_4_0_is_called_by_ipv6() {
+    let Ok(listener) = TcpListener::bind("[::1]:0").await else {
+        return;
+    };
+    let w = World::with(60).await;
+    let service = listener.local_addr().unwrap();
+    let here = SocketAddr::new(service.ip(), 1);
+    let h = Harness {
+        connection: Arc::new(Connection::new(here, here)),
+        ..w.h.reconnected()
+    };
+    let [high, low] = service.port().to_be_bytes();
+    let introduction = h.compound(0).op(35, |w| {
+        w.write(&1_u64);
+        w.write("six");
+        w.write(&0x4000_0000_u32);
+        w.write("tcp6");
+        w.write(format!("::1.{high}.{low}").as_str());
+        w.write(&1_u32);
+    });
+    let mut reply = introduction.run().await;
+    let (client, confirm): (ClientId, Verifier) = (reply.ok_body(), reply.body());
+    h.compound(0)
+        .setclientid_confirm(client, confirm)
+        .run()
+        .await
+        .ok();
+    let mut peer = Peer::accept(&listener).await;
+    peer.answer_null().await;
+    let answer = w.call(client, recall());
+    answer_recall40(&mut peer, Status::Ok).await;
+    assert_eq!(answer.await.unwrap(), Ok(Answer::Done));
+}
+
+#[tokio::test]
 async fn a_lost_connection_to_a_client_of_4_0_is_made_again_when_it_is_needed() {
     let w = World::with(60).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -692,6 +766,55 @@ async fn callbacks_move_with_the_client_and_end_with_it() {
     let replaced = introduce(&w, 2, listener.local_addr().unwrap()).await;
     assert_ne!(replaced, client);
     assert!(after.is_ended().await);
+}
+
+/// OPEN of `/export/NAME` for reading, created if need be; its stateid.
+async fn open40(w: &World, client: ClientId, number: u32, name: &str) -> StateId {
+    let compound = w.h.compound(0).putrootfh().lookup("export").op(18, |w| {
+        for word in [number, 1, 0] {
+            w.write(&word);
+        }
+        w.write(&client);
+        w.write("owner");
+        for word in [1_u32, 0, 0, 0, 0] {
+            w.write(&word);
+        }
+        w.write(name);
+    });
+    let mut reply = compound.run().await;
+    reply.skip(2).ok_body()
+}
+
+#[tokio::test]
+async fn who_has_delegations_and_can_not_be_called_learns_so_from_renew() {
+    let w = World::new().await;
+    w.h.server.set_settings(Settings {
+        callback_timeout: 1,
+        ..Settings::default()
+    });
+    let (client, peer) = client40(&w).await;
+    let first = open40(&w, client, 1, "first").await;
+    let confirm = w.h.compound(0).putrootfh().lookup("export").lookup("first");
+    let confirm = confirm.op(20, |w| {
+        w.write(&first);
+        w.write(&2_u32);
+    });
+    confirm.run().await.ok();
+    open40(&w, client, 3, "second").await;
+    assert!(w.h.server.state.files.has_delegation(client));
+    let renew = || w.h.compound(0).renew(client).status();
+    assert_eq!(renew().await, Status::Ok);
+    drop(peer);
+    // Nobody knows of it before the next call, and nobody listens any more.
+    let call = w.call(client, recall()).await.unwrap();
+    assert_eq!(call, Err(Failure::NoPath));
+    assert_eq!(renew().await, Status::CbPathDown);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    introduce(&w, 1, listener.local_addr().unwrap()).await;
+    assert_eq!(renew().await, Status::Ok, "not known to be down any more");
+    Peer::accept(&listener).await.answer_null().await;
+    w.until(|| w.reaches(client)).await;
+    assert_eq!(renew().await, Status::Ok);
 }
 
 #[tokio::test]

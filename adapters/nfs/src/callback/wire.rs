@@ -289,3 +289,92 @@ impl Results {
 fn status(reader: &mut Reader) -> Result<Status, BadXdr> {
     Ok(Status::from_number(reader.read()?).unwrap_or(Status::Serverfault))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::types::{Bitmap, FileHandle};
+
+    fn call() -> Call {
+        Call::GetAttr {
+            file: FileHandle::of(&[b"file"]),
+            wanted: Bitmap::of(&[3]),
+        }
+    }
+
+    fn words(words: &[u32]) -> Bytes {
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
+        bytes.into()
+    }
+
+    #[test]
+    fn a_call_is_one_record_with_its_length() {
+        let frame = Frame::V40 { ident: 9 };
+        let cred = CallbackCred::Nobody;
+        let record = compound(5, &cred, &frame, Some(&call()));
+        let mark = u32::from_be_bytes(*record.first_chunk().unwrap());
+        assert_eq!(mark, (record.len() as u32 - 4) | 1 << 31);
+        let expected = words(&[
+            mark,
+            0,
+            0,
+            2,
+            5,
+            1,
+            1,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            9,
+            1,
+            3,
+            4,
+            0x6669_6c65,
+            1,
+            8,
+        ]);
+        assert_eq!(record, expected);
+    }
+
+    #[test]
+    fn what_rpc_refuses_and_what_makes_no_sense_are_told_apart() {
+        let refused = |of: &[u32]| results(words(of)).unwrap_err();
+        assert_eq!(refused(&[1, 1, 1, 1, 2]), Refused::Rpc, "MSG_DENIED");
+        assert_eq!(refused(&[1, 1, 0, 0, 0, 2, 1, 1]), Refused::Rpc);
+        assert_eq!(refused(&[1, 0, 0, 0, 0, 0]), Refused::Garbage, "a call");
+        assert_eq!(refused(&[1, 1, 0, 0]), Refused::Garbage);
+        assert!(results(words(&[1, 1, 0, 0, 0, 0])).is_ok());
+    }
+
+    #[test]
+    fn a_compound_without_results_speaks_for_itself() {
+        let whole = |status| {
+            let reader = Reader::new(words(&[status, 0, 0]));
+            Results::new(reader).unwrap().answer(&call())
+        };
+        let expected = Ok(Err(Status::MinorVersMismatch));
+        assert_eq!(whole(Status::MinorVersMismatch as u32), expected);
+        assert_eq!(whole(0), Err(Refused::Garbage));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_a_client_answers_does_harm(
+            bytes in proptest::collection::vec(prop_oneof![Just(0_u8), any::<u8>()], 0..200),
+        ) {
+            let bytes = Bytes::from(bytes);
+            if let Ok(reader) = results(bytes.clone()) {
+                let _ = Results::new(reader);
+            }
+            if let Ok(mut results) = Results::new(Reader::new(bytes)) {
+                let _ = results.sequence();
+                let _ = results.answer(&call());
+            }
+        }
+    }
+}

@@ -24,7 +24,7 @@ impl Operation for Args {
     async fn run(self, cx: &mut Cx) -> Result<(), Status> {
         let server = &cx.server;
         let client = server.state.clients.v40(self.client, cx.now)?;
-        if server.state.files.has_delegation(client.id) && !server.callbacks.reaches(&client) {
+        if client.dial.is_down() && server.state.files.has_delegation(client.id) {
             return Err(Status::CbPathDown);
         }
         Ok(())

@@ -116,10 +116,13 @@ impl Back {
     /// Takes a slot, the lowest that there is; waits if none is free.
     pub async fn take(&self) -> BackSlot<'_> {
         loop {
+            let mut freed = std::pin::pin!(self.freed.notified());
+            // Registered before the look: of two slots that are freed in between, each wakes one.
+            freed.as_mut().enable();
             if let Some(slot) = self.try_take() {
                 return slot;
             }
-            self.freed.notified().await;
+            freed.await;
         }
     }
 

@@ -51,6 +51,7 @@ pub struct Client {
     /// Rung when a connection is bound to the back channel of one of its sessions.
     pub path_found: Notify,
     lease: Lease,
+    has_path: AtomicBool,
     reclaim_complete: AtomicBool,
     established: AtomicBool,
     suspect: AtomicBool,
@@ -78,6 +79,7 @@ impl Client {
             dial: Arc::default(),
             path_found: Notify::new(),
             lease,
+            has_path: AtomicBool::new(false),
             reclaim_complete: AtomicBool::new(false),
             established: AtomicBool::new(false),
             suspect: AtomicBool::new(false),
@@ -192,6 +194,11 @@ impl Client {
         sessions.iter().filter_map(Weak::upgrade).collect()
     }
 
+    /// Whether callbacks can be sent in any of its sessions, as far as is known.
+    pub fn has_path(&self) -> bool {
+        self.has_path.load(Ordering::Acquire)
+    }
+
     /// Whether any request of its sessions is being executed.
     pub(super) fn is_busy(&self) -> bool {
         self.sessions().iter().any(|session| session.is_busy())
@@ -207,6 +214,7 @@ impl Client {
             wanted |= path.wanted;
             works |= path.works;
         }
+        self.has_path.store(works, Ordering::Release);
         if wanted && !works {
             self.tell(News::CB_PATH_DOWN);
         } else {

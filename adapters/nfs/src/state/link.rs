@@ -185,6 +185,14 @@ impl Links {
         self.0.lock().iter().any(|(link, _)| link.id == id)
     }
 
+    /// Whether callbacks may be sent over any.
+    pub(super) fn has_back(&self) -> bool {
+        self.0
+            .lock()
+            .iter()
+            .any(|(_, direction)| direction.is_back())
+    }
+
     /// Those over which callbacks may be sent, the latest first.
     pub(super) fn back(&self) -> Vec<Arc<Link>> {
         let links = self.0.lock();

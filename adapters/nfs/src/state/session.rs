@@ -299,7 +299,10 @@ impl Session {
     /// Makes a connection one of the session's fore channel, if it is not yet. Callbacks go only
     /// where the client said so.
     pub fn associate(self: &Arc<Self>, link: &Arc<Link>, most: usize) {
-        self.links.associate(self, link, most, &self.meter);
+        if self.links.associate(self, link, most, &self.meter) {
+            // It may have taken the place of one that carried callbacks.
+            self.client.review_paths();
+        }
     }
 
     /// Makes a connection carry what its client wants, of what it may have.
@@ -348,7 +351,7 @@ impl Session {
     pub fn has_path(&self) -> bool {
         !self.back.failed.load(Ordering::Relaxed)
             && !self.back.faulty.load(Ordering::Relaxed)
-            && !self.links.back().is_empty()
+            && self.links.has_back()
     }
 
     /// Callbacks do not get through, until the client binds a connection again.
