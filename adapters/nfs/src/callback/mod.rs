@@ -174,12 +174,16 @@ impl Callbacks {
 
     /// Finds out whether a session's callbacks get through, once the client has the reply to its call
     /// `xid` over this connection.
-    pub fn probe_session(&self, session: Arc<Session>, link: &Link, xid: u32) {
+    pub fn probe_session(&self, session: &Arc<Session>, link: &Link, xid: u32) {
         let replied = link.line.after_reply(xid);
+        // It may end meanwhile, and is not kept for this.
+        let session = Arc::downgrade(session);
         let this = self.clone();
         tokio::spawn(async move {
             // A connection that is gone has taken its part of the session with it.
-            if let Ok(Ok(())) = tokio::time::timeout(this.timeout(), replied).await {
+            if let Ok(Ok(())) = tokio::time::timeout(this.timeout(), replied).await
+                && let Some(session) = session.upgrade()
+            {
                 this.probe(&session).await;
             }
         });

@@ -30,7 +30,11 @@ impl Callbacks {
             let Ok(mut sent) = link.line.send(call) else {
                 continue;
             };
-            if let Ok(Ok(message)) = timeout_at(deadline, sent.reply()).await
+            let reply = tokio::select! {
+                reply = timeout_at(deadline, sent.reply()) => reply,
+                () = session.back.ended() => return,
+            };
+            if let Ok(Ok(message)) = reply
                 && wire::results(message).is_ok()
             {
                 session.path_works();
@@ -50,10 +54,12 @@ impl Callbacks {
         loop {
             let mut found = std::pin::pin!(client.path_found.notified());
             found.as_mut().enable();
-            for session in client.sessions() {
-                if !session.has_path() {
+            // One that ends meanwhile is not kept while another is asked.
+            let sessions: Vec<_> = client.sessions().iter().map(Arc::downgrade).collect();
+            for session in sessions {
+                let Some(session) = session.upgrade().filter(|session| session.has_path()) else {
                     continue;
-                }
+                };
                 if std::mem::replace(&mut tried, true) {
                     self.metrics.retries.inc();
                 }
@@ -211,9 +217,11 @@ impl Callbacks {
 
 /// A client that answers late can be called again.
 fn await_late(session: &Arc<Session>, mut sent: Sent) {
-    let session = Arc::clone(session);
+    let session = Arc::downgrade(session);
     tokio::spawn(async move {
-        if let Ok(Ok(_)) = timeout(LATE, sent.reply()).await {
+        if let Ok(Ok(_)) = timeout(LATE, sent.reply()).await
+            && let Some(session) = session.upgrade()
+        {
             session.path_works();
         }
     });

@@ -1,8 +1,6 @@
 //! BACKCHANNEL_CTL: where and as whom callbacks of a session are to be sent.
 //! <https://www.rfc-editor.org/rfc/rfc8881#section-18.33>
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use crate::compound::{Cx, Operation};
@@ -86,7 +84,6 @@ impl Operation for Args {
             credential: chosen.unwrap_or_else(|| session.back.target().credential),
         });
         // What did not get through before may do so now.
-        let session = Arc::clone(session);
         let connection = &cx.call.connection;
         let callbacks = &cx.server.callbacks;
         callbacks.probe_session(session, &connection.link, cx.call.xid);

@@ -62,7 +62,7 @@ impl Operation for Args {
         let direction = session.bind(&connection.link, self.direction, most)?;
         if direction.is_back() {
             let callbacks = &cx.server.callbacks;
-            callbacks.probe_session(session, &connection.link, cx.call.xid);
+            callbacks.probe_session(&session, &connection.link, cx.call.xid);
         }
         Ok(Ok {
             session: self.session,

@@ -218,7 +218,7 @@ impl Operation for Args {
         if ok.session == id && ok.flags & CONN_BACK_CHAN != 0 {
             let session = server.state.session(id)?;
             let calls = &server.callbacks;
-            calls.probe_session(session, &cx.call.connection.link, cx.call.xid);
+            calls.probe_session(&session, &cx.call.connection.link, cx.call.xid);
         }
         Ok(ok)
     }
