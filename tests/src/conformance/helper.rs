@@ -9,11 +9,15 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use parking_lot::Mutex;
 
 use crate::Dittofs;
+
+/// What changes behind the server's back is noticed a moment later, and pynfs looks at once.
+const NOTICE: Duration = Duration::from_secs(2);
 
 /// Where the words of helpers arrive; each is done on a thread that ends with the process.
 pub struct Desk {
@@ -41,7 +45,10 @@ impl Desk {
         BufReader::new(&stream).read_line(&mut line)?;
         let words: Vec<&str> = line.split_whitespace().collect();
         let answer = match self.act(&words) {
-            Ok(()) => String::new(),
+            Ok(()) => {
+                std::thread::sleep(NOTICE);
+                String::new()
+            }
             Err(error) => format!("{line}: {error:#}\n"),
         };
         Ok(stream.write_all(answer.as_bytes())?)

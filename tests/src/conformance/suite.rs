@@ -16,8 +16,9 @@ use super::results::Results;
 use crate::Dittofs;
 use crate::process::Process;
 
-/// Seconds. Many tests wait until a lease is over, and those that restart the server expect that grace is with it.
-const LEASE: u32 = 10;
+/// Seconds that a client has to return a delegation: pynfs keeps it waiting, and must not lose its lease meanwhile.
+const RECALL: u32 = 10;
+const LEASE: u32 = 15;
 const LIMIT: Duration = Duration::from_mins(30);
 /// What this server logs when it breaks down; clients may not notice.
 const FAULTS: [&str; 2] = ["panicked", "must not be the answer of"];
@@ -29,6 +30,8 @@ pub struct Suite {
     pub name: &'static str,
     directory: &'static str,
     options: &'static [&'static str],
+    /// Seconds. Many tests wait until a lease is over. Those that restart the server expect that grace is with it.
+    lease: u32,
     /// pynfs's flags or codes of tests.
     tests: &'static [&'static str],
 }
@@ -39,30 +42,36 @@ pub const SUITES: &[Suite] = &[
         name: "4.1",
         directory: "nfs4.1",
         options: &["--minorversion=1"],
+        lease: LEASE,
         tests: &["all"],
     },
     Suite {
         name: "4.0",
         directory: "nfs4.0",
         options: &[],
+        lease: LEASE,
         tests: &["all"],
     },
     Suite {
         name: "4.1 restarts",
         directory: "nfs4.1",
         options: &["--minorversion=1"],
+        // A thousand clients reclaim one after another.
+        lease: 60,
         tests: &["reboot"],
     },
     Suite {
         name: "4.0 restarts",
         directory: "nfs4.0",
         options: &["--rundeps"],
+        lease: LEASE,
         tests: &["reboot"],
     },
     Suite {
         name: "4.0 delegations",
         directory: "nfs4.0",
         options: &["--rundeps"],
+        lease: LEASE,
         tests: &["delegations", "writedelegations"],
     },
 ];
@@ -117,8 +126,9 @@ impl Suite {
         let server = Dittofs::start([
             format!("--share=/export={},squash=none", share.display()),
             format!("--set=nfs.listen={address}"),
-            format!("--set=nfs.lease_time={LEASE}"),
-            format!("--set=nfs.grace_period={LEASE}"),
+            format!("--set=nfs.lease_time={}", self.lease),
+            format!("--set=nfs.grace_period={}", self.lease),
+            format!("--set=nfs.delegation_recall_timeout={RECALL}"),
         ])?;
         let server = Arc::new(Mutex::new(server));
         let socket = work.path().join("helper");
