@@ -6,6 +6,7 @@ use std::sync::Arc;
 use dittofs_sdk::vfs::Buffer;
 
 use super::{Cx, Mode, Plan, Request};
+use crate::delegations;
 use crate::errors;
 use crate::metrics::Outcome;
 use crate::ops::sequence;
@@ -15,7 +16,7 @@ use crate::state::Begun;
 use crate::state::answers::{self, RequestId};
 use crate::status::Status;
 use crate::table::{Flags, OP_ILLEGAL, Op, Row};
-use crate::types::Minor;
+use crate::types::{ClientId, Minor};
 use crate::xdr::Writer;
 
 /// Executes a COMPOUND and appends COMPOUND4res to `reply`.
@@ -91,11 +92,27 @@ async fn once(cx: &mut Cx, results: &Results, ops: Vec<Op>, start: usize) {
         }
         turn = Some(taken);
     }
+    cx.shown = giver_back(cx, &ops);
     let (status, count) = run_ops(cx, ops, 0).await;
     results.finish(cx, status, count);
     if let Some(mut turn) = turn {
         *turn = answers::kept(cx.reply.as_slice().get(start..).unwrap_or_default());
     }
+}
+
+/// Who gives an open or a delegation back at the end of a 4.0 COMPOUND. Linux asks for the file's attributes before
+/// that, and must not be asked for them in turn: it has them no more.
+fn giver_back(cx: &Cx, ops: &[Op]) -> Option<ClientId> {
+    if !delegations::are_for_writing(cx) {
+        return None;
+    }
+    let shown = ops.iter().find_map(|op| match op {
+        Op::Close(close) => Some(&close.stateid),
+        Op::DelegReturn(back) => Some(&back.stateid),
+        Op::OpenDowngrade(downgrade) => Some(&downgrade.stateid),
+        _ => None,
+    });
+    cx.server.state.files.client_by(shown?)
 }
 
 impl From<&Call> for RequestId {

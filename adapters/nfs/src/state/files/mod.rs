@@ -238,6 +238,13 @@ impl Files {
         known.or_else(|| self.losses.owner(id)).ok_or(missing)
     }
 
+    /// The client whose a 4.0 stateid is, whatever its counter.
+    pub fn client_by(&self, stateid: &StateId) -> Option<ClientId> {
+        let id = self.ids.read(Caller::V40, stateid).ok()?;
+        let shard = self.shard(id.shard())?;
+        shard.states.get(&id).map(Entry::client)
+    }
+
     /// The open file that `user` may use for I/O under a stateid, and the client whose it is. The
     /// file is `None` if the file system has to be asked: another user opened the file, or opened it
     /// only for the other kind of access that the RFC lets pass, a READ through an open for writing
