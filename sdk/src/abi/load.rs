@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use abi_stable::StableAbi;
-use abi_stable::abi_stability::abi_checking::check_layout_compatibility;
+use abi_stable::abi_stability::abi_checking::{
+    CheckingGlobals, check_layout_compatibility_with_globals,
+};
 use abi_stable::library::{LibHeader, lib_header_from_path};
 use abi_stable::std_types::{ROption, RString};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
@@ -181,7 +183,9 @@ fn check_layout(header: &LibHeader, manifest: &Manifest) -> Result<(), String> {
     } else {
         (theirs, ours)
     };
-    check_layout_compatibility(older, newer).map_err(|error| {
+    // Each library by itself: what the checker remembers of an older one it would hold against the next.
+    let globals = CheckingGlobals::new();
+    check_layout_compatibility_with_globals(older, newer, &globals).map_err(|error| {
         // Pages of types, for whoever changed the SDK.
         tracing::debug!(adapter = manifest.name, %error, "layouts differ");
         rebuild("its border differs")

@@ -38,6 +38,14 @@ fn a_newer_host_uses_what_a_newer_adapter_adds() {
     assert_eq!(plugin.addition().as_deref(), Some("added"));
 }
 
+/// Whatever came before: each is compared by itself.
+#[test]
+fn an_older_adapter_and_a_newer_one_are_loaded_into_one_host() {
+    for library in [hello(), built("dittofs_test_hello_next"), hello()] {
+        NextPlugin::load(&library).unwrap();
+    }
+}
+
 #[test]
 fn a_border_that_is_not_that_of_the_version_it_claims_is_refused() {
     let dir = tempfile::tempdir().unwrap();
