@@ -87,3 +87,64 @@ impl First {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use dittofs_sdk::Share;
+    use dittofs_sdk::vfs::PosixAcl;
+
+    use super::*;
+    use crate::attr::decoded;
+    use crate::ops::fixture::{Fixture, encoded, share};
+    use crate::testing::Failing;
+    use crate::types::Minor;
+
+    /// `mode_umask`, as a client of 4.2 sends it (RFC 8275 §4).
+    fn mode_umask(mode: u32, umask: u32) -> Settable {
+        let values = [encoded(mode), encoded(umask)].concat();
+        decoded(&[81], values.into()).unwrap()
+    }
+
+    async fn made(fixture: &Fixture, name: &str, asked: &Settable) -> u32 {
+        let cx = fixture.at(Minor::V41, "export").await;
+        let dir = cx.share_object(Status::Rofs).unwrap();
+        let name = Name::new(name.as_bytes()).unwrap();
+        let first = asked.first(Kind::Dir, dir).unwrap();
+        let made = first.make(dir, name, &NewNode::Dir).await.unwrap();
+        made.node.attr.mode
+    }
+
+    #[tokio::test]
+    async fn a_creation_mask_counts_where_no_default_list_does() {
+        let asked = mode_umask(0o2777, 0o027);
+        let lists = Fixture::new();
+        assert_eq!(made(&lists, "masked", &asked).await, 0o2750);
+        let plain = Fixture::with([Share {
+            fs: Arc::new(Failing::new()),
+            ..share("/export")
+        }]);
+        assert_eq!(made(&plain, "masked", &asked).await, 0o2750);
+
+        let cx = lists.at(Minor::V41, "export").await;
+        let root = cx.share_object(Status::Rofs).unwrap();
+        let acls = PosixAcls {
+            access: PosixAcl::of_mode(0o777),
+            default: Some(PosixAcl::of_mode(0o775)),
+        };
+        let acl = Acl::Posix(acls);
+        let set = root.share.fs.set_acl(&root.cred, &root.handle, &acl);
+        set.await.unwrap();
+        assert_eq!(made(&lists, "inherits", &asked).await, 0o2775);
+    }
+
+    #[test]
+    fn a_creation_mask_has_nine_bits_beside_a_mode_of_twelve() {
+        let asked = mode_umask(0o7777, 0o7027);
+        assert_eq!(asked.changes.mode, Some(0o7777));
+        assert_eq!(asked.changes.umask, Some(0o027));
+        let values = [encoded(0o10000_u32), encoded(0_u32)].concat();
+        assert_eq!(decoded(&[81], values.into()), Err(Status::Inval));
+    }
+}

@@ -336,6 +336,21 @@ mod tests {
     }
 
     #[test]
+    fn what_later_minor_versions_have_is_in_none_that_is_served() {
+        let later: Vec<u32> = TABLE
+            .iter()
+            .filter(|row| row.since == Since::V42)
+            .map(|row| row.number)
+            .collect();
+        assert_eq!(later, [CHANGE_ATTR_TYPE, MODE_UMASK]);
+        for number in later {
+            assert!(!supported(Minor::HIGHEST).contains(number));
+            assert!(!write_only(Minor::HIGHEST).contains(number));
+            assert!(!exclusive_create(Minor::HIGHEST).contains(number));
+        }
+    }
+
+    #[test]
     fn an_exclusive_create_sets_no_times() {
         let set = exclusive_create(Minor::V41);
         assert!(set.contains(MODE) && set.contains(OWNER));

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dittofs_memfs::{MemoryFs, Options};
 use dittofs_sdk::vfs::{
-    Access, Attr, Buffer, CreateHow, Created, Cred, DirChange, File, FileSystem, FsInfo, FsStat,
-    Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess, ReadDirLimit, ReadOk, SetAttr,
-    Stability, VfsError, Written,
+    Access, Attr, Buffer, Capabilities, CreateHow, Created, Cred, DirChange, File, FileSystem,
+    FsInfo, FsStat, Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess, ReadDirLimit,
+    ReadOk, SetAttr, Stability, VfsError, Written,
 };
 use parking_lot::Mutex;
 
@@ -73,8 +73,15 @@ fn map<T: 'static, U>(op: Op<T>, change: impl FnOnce(T) -> U) -> Op<U> {
 }
 
 impl FileSystem for Failing {
+    /// Nothing is claimed that is not passed on.
     fn info(&self) -> FsInfo {
-        self.inner.info()
+        FsInfo {
+            capabilities: Capabilities::LINKS
+                | Capabilities::SYMLINKS
+                | Capabilities::SPECIAL_FILES
+                | Capabilities::IDENTITY,
+            ..self.inner.info()
+        }
     }
 
     fn root(&self) -> Handle {

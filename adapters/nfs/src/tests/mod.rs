@@ -1,7 +1,9 @@
 //! What holds for the adapter as a whole: both minor versions side by side, over real connections;
 //! and what its source and documents owe each other.
 
+mod access_control_lists;
 mod answers_are_listed;
+mod attribute_values;
 mod concurrent_mixed_traffic;
 mod exactly_once;
 mod many_to_many;

@@ -1,0 +1,143 @@
+//! Every value of every attribute is one of its type, on every kind of object. RFC 8881 §5.8,
+//! RFC 7530 §5.8.
+
+use bytes::Bytes;
+
+use crate::attr;
+use crate::compound::{Cx, Operation};
+use crate::ops::fixture::Fixture;
+use crate::ops::getattr;
+use crate::types::{Bitmap, FileHandle, Minor};
+use crate::xdr::Reader;
+
+/// All that can be read of the current object, value by value.
+async fn values(cx: &mut Cx, minor: Minor) -> (Bitmap, Reader) {
+    let start = cx.reply.position();
+    let wanted = attr::readable(minor);
+    getattr::Args { wanted }.run(cx).await.unwrap();
+    let body = Bytes::copy_from_slice(&cx.reply.as_slice()[start..]);
+    let mut reader = Reader::new(body);
+    let present = reader.read().unwrap();
+    assert_eq!(present, wanted);
+    (present, Reader::new(reader.read().unwrap()))
+}
+
+/// Reads one value and holds it to what its type and its description say.
+fn judge(number: u32, reader: &mut Reader) {
+    match number {
+        // bitmap4
+        0 | 75 => {
+            let set: Bitmap = reader.read().unwrap();
+            assert!(!set.has_unknown() && !set.is_empty());
+        }
+        1 => assert!((1..=9).contains(&reader.read::<u32>().unwrap())),
+        // FH4_PERSISTENT; and NFS4_OK, as there was no error.
+        2 | 11 => assert_eq!(reader.read::<u32>(), Ok(0)),
+        // bool
+        5 | 6 | 7 | 9 | 15 | 16 | 17 | 18 | 26 | 34 => {
+            assert!(reader.read::<u32>().unwrap() <= 1);
+        }
+        // fsid4 has two long words, specdata4 two short ones.
+        8 => assert!(reader.fixed::<16>().is_ok()),
+        41 => assert!(reader.fixed::<8>().is_ok()),
+        12 => aces(reader),
+        13 => assert_eq!(reader.read::<u32>().unwrap() & !0xf, 0),
+        19 => assert!(!reader.read::<FileHandle>().unwrap().as_bytes().is_empty()),
+        // Numbers of objects are never 0, nor is what they or one request may be at most.
+        20 | 27 | 30 | 31 | 55 => assert_ne!(reader.read::<u64>(), Ok(0)),
+        3 | 4 | 21 | 22 | 23 | 38 | 39 | 40 | 42 | 43 | 44 | 45 => {
+            reader.read::<u64>().unwrap();
+        }
+        // fs_locations4: a path whose parts are names, and nowhere else.
+        24 => {
+            let parts: u32 = reader.read().unwrap();
+            for _ in 0..parts {
+                let part: Bytes = reader.read().unwrap();
+                assert!(!part.is_empty() && !part.contains(&b'/'));
+            }
+            assert_eq!(reader.read::<u32>(), Ok(0));
+        }
+        // A lease is not over at once, and what there is has a name.
+        10 | 28 | 29 | 35 => assert_ne!(reader.read::<u32>(), Ok(0)),
+        33 => assert!(reader.read::<u32>().unwrap() <= 0o7777),
+        36 | 37 => {
+            let name: Bytes = reader.read().unwrap();
+            assert!(!name.is_empty() && name.iter().all(u8::is_ascii_digit));
+        }
+        // nfstime4
+        47 | 50..=53 => {
+            reader.read::<i64>().unwrap();
+            assert!(reader.read::<u32>().unwrap() < 1_000_000_000);
+        }
+        // nfsacl41
+        58 => {
+            assert_eq!(reader.read::<u32>().unwrap() & !7, 0);
+            aces(reader);
+        }
+        // FSCHARSET_CAP4_*
+        76 => assert_eq!(reader.read::<u32>().unwrap() & !3, 0),
+        // open_arguments4: five bitmaps.
+        86 => {
+            for _ in 0..5 {
+                assert!(!reader.read::<Bitmap>().unwrap().is_empty());
+            }
+        }
+        number => panic!("say what values attribute {number} may have"),
+    }
+}
+
+fn aces(reader: &mut Reader) {
+    for _ in 0..reader.read::<u32>().unwrap() {
+        assert!(reader.read::<u32>().unwrap() <= 1, "ALLOW or DENY");
+        assert_eq!(reader.read::<u32>().unwrap() & !0x4b, 0);
+        assert_eq!(reader.read::<u32>().unwrap() & !0x001f_07ff, 0);
+        let who: Bytes = reader.read().unwrap();
+        assert!(who.ends_with(b"@") || who.iter().all(u8::is_ascii_digit));
+    }
+}
+
+#[tokio::test]
+async fn every_value_is_one_of_its_type() {
+    let fixture = Fixture::new();
+    fixture.populate().await;
+    let shares = ["", "export", "ro", "deep", "deep/down"];
+    let kinds = ["file", "dir", "symlink", "block", "char", "fifo", "socket"];
+    let objects = kinds.map(|kind| format!("export/{kind}"));
+    for minor in [Minor::V40, Minor::V41] {
+        for path in shares.into_iter().chain(objects.iter().map(String::as_str)) {
+            let mut cx = fixture.at(minor, path).await;
+            let (present, mut reader) = values(&mut cx, minor).await;
+            for number in present.iter() {
+                judge(number, &mut reader);
+            }
+            reader.finish().unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn limits_are_those_of_the_share() {
+    let fixture = Fixture::new();
+    fixture.populate().await;
+    let mut cx = fixture.at(Minor::V41, "deep/down").await;
+    let mut one = async |number: u32| {
+        let start = cx.reply.position();
+        let wanted = Bitmap::of(&[number]);
+        getattr::Args { wanted }.run(&mut cx).await.unwrap();
+        let body = Bytes::copy_from_slice(&cx.reply.as_slice()[start..]);
+        let mut reader = Reader::new(body);
+        assert_eq!(reader.read(), Ok(wanted));
+        Reader::new(reader.read().unwrap())
+    };
+    // The narrowest limit here is the space of the share.
+    let avail: u64 = one(42).await.read().unwrap();
+    for number in [38, 39] {
+        assert_eq!(one(number).await.read(), Ok(avail));
+    }
+    let (free, total): (u64, u64) = (one(43).await.read().unwrap(), one(44).await.read().unwrap());
+    assert_eq!(one(40).await.read(), Ok(total - free));
+    let mut path = one(24).await;
+    assert_eq!(path.read::<u32>(), Ok(2));
+    assert_eq!(path.read::<Bytes>().unwrap(), "deep");
+    assert_eq!(path.read::<Bytes>().unwrap(), "down");
+}
