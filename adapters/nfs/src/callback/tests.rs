@@ -41,21 +41,29 @@ impl World {
     }
 
     pub(crate) async fn of(settings: Settings) -> Self {
-        let h = Harness::with(settings);
+        Self::around(Harness::with(settings)).await
+    }
+
+    pub(crate) async fn around(h: Harness) -> Self {
         let address = h.listen().await;
         Self { h, address }
     }
 
     /// A client whose session was made over the connection returned; CB_NULL is answered.
     pub(crate) async fn client(&self, owner: &str) -> (Client41<'_>, Peer) {
+        let (client, mut peer) = self.returning(owner).await;
+        peer.ask(client.compound().reclaim_complete()).await.ok();
+        (client, peer)
+    }
+
+    /// One that may have something to reclaim.
+    pub(crate) async fn returning(&self, owner: &str) -> (Client41<'_>, Peer) {
         let (id, number) = self.h.exchange_id(owner, 1).await;
         let mut peer = Peer::connect(self.address).await;
         let session = peer.ask(create(&self.h, id, number)).await.ok_body();
         let null = peer.answer_null().await;
         assert_eq!(null.program, 77);
-        let client = Client41::new(&self.h, id, session);
-        peer.ask(client.compound().reclaim_complete()).await.ok();
-        (client, peer)
+        (Client41::new(&self.h, id, session), peer)
     }
 
     fn call(&self, client: ClientId, call: Call) -> JoinHandle<Result<Answer, Failure>> {

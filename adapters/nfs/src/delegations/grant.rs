@@ -40,8 +40,6 @@ pub struct Granted {
     pub user: Option<u32>,
     /// What that user may do.
     pub access: OpenAccess,
-    /// Up to which size the file may grow before it is written back at its close; for writing alone.
-    pub space: u64,
 }
 
 /// Why there is none.
@@ -124,15 +122,12 @@ async fn grant(
     reclaim: bool,
 ) -> Result<Granted, Refusal> {
     let object = offer.object;
-    let (mut change, mut space) = (0, 0);
+    let mut change = 0;
     if kind == DelegationKind::Write {
         object.writable().map_err(|_| Refusal::NotWritable)?;
         let attr = offer.file.attr().await;
         let attr = attr.map_err(|_| Refusal::Unavailable)?;
-        let free = object.share.fs.stat_fs().await;
-        let free = free.map_or(0, |stat| stat.avail_bytes);
         change = attr.change;
-        space = attr.size.saturating_add(free / PARTS);
     }
     let request = DelegationRequest {
         client: offer.client,
@@ -165,11 +160,5 @@ async fn grant(
         recalled: false,
         user,
         access: offer.access,
-        space,
     })
 }
-
-/// Into how many parts free space is divided, each of which one delegation may fill before its
-/// client has to write back at a close and so learns that there is none. The parts of ten
-/// thousand delegations together are less than what is free.
-const PARTS: u64 = 1 << 16;

@@ -6,6 +6,9 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 use super::*;
+
+mod life;
+
 use crate::callback::tests::{World, client40, results, sequence};
 use crate::settings::Settings;
 use crate::state::files::DelegationKind;
@@ -88,14 +91,19 @@ fn opened(reply: &mut Reply, before: usize) -> (StateId, Got) {
 }
 
 fn granted(reply: &mut Reply) -> Got {
+    granted_for(reply, false)
+}
+
+/// Whether it is wanted back at once is told too.
+fn granted_for(reply: &mut Reply, recalled: bool) -> Got {
     match reply.body::<u32>() {
         0 => Got::Nothing,
         kind @ (1 | 2) => {
             let stateid = reply.body();
-            assert!(!reply.body::<bool>(), "not wanted back yet");
+            assert_eq!(reply.body::<bool>(), recalled, "wanted back");
             if kind == 2 {
                 assert_eq!(reply.body::<u32>(), 1, "NFS_LIMIT_SIZE");
-                let _size: u64 = reply.body();
+                assert_eq!(reply.body::<u64>(), 0, "a close writes back");
             }
             let ace: (u32, u32) = (reply.body(), reply.body());
             assert_eq!(ace, (0, 0), "allowed");

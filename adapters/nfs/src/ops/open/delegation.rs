@@ -124,6 +124,10 @@ impl Encode for Delegation {
         const WRITE: u32 = 2;
         const NONE_EXT: u32 = 3;
         const LIMIT_SIZE: u32 = 1;
+        // A close writes back, as without a delegation: no space is set aside for what would be
+        // written later (RFC 8881 §10.4.1), and a program on the server finds in the file what
+        // was there at the close.
+        const ALWAYS: u64 = 0;
         match self {
             Self::None => writer.write(&NONE),
             Self::Not(why) => {
@@ -143,7 +147,7 @@ impl Encode for Delegation {
                 writer.write(&granted.recalled);
                 if granted.kind == DelegationKind::Write {
                     writer.write(&LIMIT_SIZE);
-                    writer.write(&granted.space);
+                    writer.write(&ALWAYS);
                 }
                 encode_ace(granted, writer);
             }
