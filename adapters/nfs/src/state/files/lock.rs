@@ -63,7 +63,7 @@ impl Files {
         let number = open_id.shard();
         let mut guard = self.shard(number).ok_or(Status::BadStateid)?;
         let shard = &mut *guard;
-        let Entry::Open(state) = shard.find(caller, open_id, open.seqid, Some(key))? else {
+        let Entry::Open(state) = shard.find_owned(caller, open_id, open.seqid, key)? else {
             return Err(Status::BadStateid.into());
         };
         // Both owners are of one client (RFC 8881 §18.10.3).
@@ -100,7 +100,7 @@ impl Files {
         let id = self.ids.read(caller, stateid)?;
         let mut guard = self.shard(id.shard()).ok_or(Status::BadStateid)?;
         let shard = &mut *guard;
-        let Entry::Lock(lock) = shard.find(caller, id, stateid.seqid, Some(key))? else {
+        let Entry::Lock(lock) = shard.find_owned(caller, id, stateid.seqid, key)? else {
             return Err(Status::BadStateid.into());
         };
         let (open, owner) = (lock.open, lock.owner.clone());
@@ -121,7 +121,7 @@ impl Files {
         let id = self.ids.read(caller, stateid)?;
         let mut guard = self.shard(id.shard()).ok_or(Status::BadStateid)?;
         let shard = &mut *guard;
-        let Entry::Lock(lock) = shard.find(caller, id, stateid.seqid, Some(key))? else {
+        let Entry::Lock(lock) = shard.find_owned(caller, id, stateid.seqid, key)? else {
             return Err(Status::BadStateid);
         };
         let client = lock.owner.client;

@@ -28,7 +28,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use self::index::Index;
 use self::revoked::Losses;
-use self::shard::{Entry, Shard};
+use self::shard::{Entry, Shard, not_delegated};
 use self::stateid::{Ids, SHARDS};
 use self::wait::Waiting;
 use super::census::Census;
@@ -235,7 +235,8 @@ impl Files {
             }
         };
         let known = self.owners.of_closed(id);
-        known.or_else(|| self.losses.owner(id)).ok_or(missing)
+        let known = known.or_else(|| self.losses.owner(id));
+        known.ok_or_else(|| not_delegated(missing))
     }
 
     /// The client whose a 4.0 stateid is, whatever its counter.

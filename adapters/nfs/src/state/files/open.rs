@@ -237,7 +237,7 @@ impl Files {
     ) -> Result<(Id, parking_lot::MutexGuard<'_, Shard>), Status> {
         let id = self.ids.read(caller, stateid)?;
         let shard = self.shard(id.shard()).ok_or(Status::BadStateid)?;
-        match shard.find(caller, id, stateid.seqid, Some(key))? {
+        match shard.find_owned(caller, id, stateid.seqid, key)? {
             Entry::Open(_) => Ok((id, shard)),
             Entry::Lock(_) | Entry::Delegation(_) => Err(Status::BadStateid),
         }

@@ -136,6 +136,14 @@ impl Open {
     }
 }
 
+/// A refusal of what is no state of an owner.
+pub(super) fn not_delegated(status: Status) -> Status {
+    match status {
+        Status::DelegRevoked => Status::BadStateid,
+        other => other,
+    }
+}
+
 impl Shard {
     pub(super) fn new(losses: Arc<Losses>, waiting: Arc<Waiting>) -> Self {
         Self {
@@ -171,6 +179,19 @@ impl Shard {
         }
         caller.check_seqid(seqid, current)?;
         Ok(entry)
+    }
+
+    /// As [`find`](Self::find), where an open or lock is meant. A delegation is neither, be it
+    /// revoked or not: NFS4ERR_BAD_STATEID (RFC 8881 §8.2.4).
+    pub(super) fn find_owned(
+        &self,
+        caller: Caller,
+        id: Id,
+        seqid: u32,
+        key: &FileKey,
+    ) -> Result<&Entry, Status> {
+        self.find(caller, id, seqid, Some(key))
+            .map_err(not_delegated)
     }
 
     /// Why there is no state of `id`: it was revoked, or never was. A 4.0 client that is forgotten is

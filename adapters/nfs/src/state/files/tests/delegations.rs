@@ -190,6 +190,16 @@ fn a_recall_begins_once_and_is_overdue_after_its_time() {
     assert_eq!(w.change(1, None, Change), Ok(()));
     assert_eq!(w.files.test(V41, &delegation), Status::DelegRevoked);
     assert_eq!(w.returned(V41, &delegation, 1), Err(Status::DelegRevoked));
+    // Where no delegation is meant, one that was revoked is none.
+    let close = w.files.close(V41, &delegation, &key(1)).map(|_| ());
+    assert_eq!(close, Err(Status::BadStateid));
+    let write = want(0, 1, LockKind::Write);
+    let more = w.files.lock_more(V41, &delegation, &key(1), write);
+    assert_eq!(more, Err(Status::BadStateid.into()));
+    let unlock = w.files.unlock(V41, &delegation, &key(1), write.range, 9);
+    assert_eq!(unlock, Err(Status::BadStateid));
+    let owner = w.files.owner_of(V41, &delegation);
+    assert_eq!(owner, Err(Status::BadStateid));
     assert_eq!(w.files.free(V41, &delegation), Ok(()));
     assert_eq!(w.files.test(V41, &delegation), Status::BadStateid);
     assert!(w.is_empty());
