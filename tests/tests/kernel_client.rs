@@ -127,8 +127,17 @@ fn a_days_work(version: &str) -> Result<()> {
     } else {
         ["SEQUENCE", "CREATE_SESSION"]
     };
+    // Locks stay in the client as long as it has a delegation.
     let shared = [
-        "COMMIT", "GETATTR", "LOCK", "LOOKUP", "OPEN", "READ", "READDIR", "RENAME", "WRITE",
+        "COMMIT",
+        "DELEGRETURN",
+        "GETATTR",
+        "LOOKUP",
+        "OPEN",
+        "READ",
+        "READDIR",
+        "RENAME",
+        "WRITE",
     ];
     site.server.finish(&[&own[..], &shared].concat())
 }
