@@ -102,6 +102,64 @@ fn narrow_and_widen(server: &Dittofs, shared: &Path) -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_delegated_file_that_a_program_changes_on_the_server_is_seen_changed() -> Result<()> {
+    let site = Site::new(&[])?;
+    let Server::Dittofs(server) = &site.server else {
+        return Ok(());
+    };
+    std::fs::write(site.export.path().join("read"), "before\n")?;
+    std::thread::scope(|scope| {
+        let program = scope.spawn(|| change_when_used(server, &site));
+        let ran = site.run("behind.sh", &[]);
+        // A client that gave up early must not leave the program waiting.
+        std::fs::write(site.scratch.path().join("used"), "")?;
+        let changed = program.join().ok().context("the program panicked")?;
+        ran.and(changed)
+    })?;
+    let recalled = "dittofs_nfs_delegations_recalled_total";
+    for kind in ["read", "write"] {
+        let count = sum(&server.metrics()?, recalled, &[kind, "foreign_change"]);
+        ensure!(count > 0.0, "no {kind} delegation was recalled");
+    }
+    site.server.finish(&["SEQUENCE", "DELEGRETURN"])
+}
+
+/// Changes both files once the client has delegations of them.
+fn change_when_used(server: &Dittofs, site: &Site) -> Result<()> {
+    let shared = site.scratch.path();
+    while !shared.join("used").exists() {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let metrics = server.metrics()?;
+    for name in ["read", "written"] {
+        std::fs::write(site.export.path().join(name), "after\n")?;
+    }
+    std::fs::write(shared.join("changed"), "")?;
+    for kind in ["read", "write"] {
+        let count = sum(&metrics, "dittofs_nfs_delegations_granted_total", &[kind]);
+        ensure!(
+            count > 0.0,
+            "the client got no {kind} delegation:\n{metrics}"
+        );
+    }
+    Ok(())
+}
+
+/// Sum over the series of one metric that have all these values among their labels.
+fn sum(metrics: &str, name: &str, values: &[&str]) -> f64 {
+    let wanted = |line: &&str| {
+        line.starts_with(name)
+            && values
+                .iter()
+                .all(|value| line.contains(&format!("\"{value}\"")))
+    };
+    let lines = metrics.lines().filter(wanted);
+    lines
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum()
+}
+
 fn a_days_work(version: &str) -> Result<()> {
     let site = Site::new(&[])?;
     tree::plant(&site.scratch.path().join("tree"))?;

@@ -200,7 +200,7 @@ impl Server {
             self.end_leases(now).await;
             self.metrics.grace.stands(self.state.grace.report(now));
             let settings = self.settings();
-            delegations::sweep(&self, Instant::now()).await;
+            delegations::sweep(&self, self.now()).await;
             self.state.publish(settings.metrics_max_sessions as usize);
         }
     }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use dittofs_sdk::vfs::{File, OpenAccess};
 
 use super::recall::{self, Reason};
+use super::{changed_elsewhere, foreign};
 use crate::compound::Cx;
 use crate::exports::ShareObject;
 use crate::ops::io;
@@ -125,6 +126,11 @@ async fn grant(
     let mut change = 0;
     if kind == DelegationKind::Write {
         object.writable().map_err(|_| Refusal::NotWritable)?;
+    }
+    // Before anything is read that the client will rely on.
+    let watch = foreign::watch(&cx.server, object, kind).await;
+    let watch = watch.map_err(|_| Refusal::Unavailable)?;
+    if kind == DelegationKind::Write {
         let attr = offer.file.attr().await;
         let attr = attr.map_err(|_| Refusal::Unavailable)?;
         change = attr.change;
@@ -134,7 +140,9 @@ async fn grant(
         key: object.key(),
         kind,
         cred: object.cred.clone(),
-        file: Arc::clone(offer.file),
+        file: watch
+            .as_ref()
+            .map_or_else(|| Arc::clone(offer.file), |watch| watch.keep(offer.file)),
         access: offer.access,
         change,
         granted_by: cx.session().ok().map(|session| session.request),
@@ -150,6 +158,10 @@ async fn grant(
         .delegate(request, Instant::now())
         .map_err(Refusal::State)?;
     cx.server.metrics.delegations.granted(kind);
+    // Who was told before there was anything to recall does not tell again.
+    if watch.is_some_and(|watch| !watch.is_untouched()) {
+        changed_elsewhere(&cx.server, object.key());
+    }
     let user = match &cx.call.auth {
         Auth::Sys(cred) if cred.uid == object.cred.uid => Some(cred.uid),
         _ => None,

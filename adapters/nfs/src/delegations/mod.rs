@@ -5,6 +5,7 @@
 //! <https://www.rfc-editor.org/rfc/rfc7530#section-10.4>
 
 mod ask;
+mod foreign;
 mod grant;
 mod recall;
 #[cfg(test)]
@@ -228,7 +229,7 @@ pub fn are_for_writing(cx: &Cx) -> bool {
 /// The file was changed by somebody who asked nobody: another protocol, another share or a
 /// program on the server.
 pub fn changed_elsewhere(server: &Arc<Server>, key: FileKey) {
-    for recall in server.state.files.changed(&key, Instant::now()) {
+    for recall in server.state.files.changed(&key, server.now()) {
         if recall.first {
             recall::start(server, key, recall, Reason::Foreign, false);
         }

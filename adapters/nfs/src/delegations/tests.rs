@@ -1,5 +1,7 @@
 //! Delegations over the wire: clients that are called over the loopback interface.
 
+mod foreign;
+
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;

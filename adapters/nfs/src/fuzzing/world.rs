@@ -15,6 +15,7 @@ use super::choices::Choices;
 use super::grammar::{COUNTED, UNCOUNTED};
 use crate::compound::{self, Request};
 use crate::connection::Connection;
+use crate::delegations;
 use crate::exports::Exports;
 use crate::identity::Identity;
 use crate::metrics::Metrics;
@@ -113,6 +114,7 @@ impl World {
         tokio::time::sleep(time).await;
         self.server.pass(time);
         self.server.end_leases(self.server.now()).await;
+        delegations::sweep(&self.server, self.server.now()).await;
     }
 
     /// All clients stay silent until nothing of theirs is left, and all names are removed.

@@ -1,15 +1,17 @@
-//! A file system in memory whose changes take a while, and are counted.
+//! A file system in memory whose changes take a while, and are counted, and whose files others use
+//! when the test says so.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use dittofs_memfs::{MemoryFs, Options};
 use dittofs_sdk::vfs::{
     Access, Acl, Attr, CreateHow, Created, Cred, DirChange, File, FileSystem, FsInfo, FsStat,
-    Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess, ReadDirLimit, SetAttr, SetXattr,
-    XattrListing, XattrName,
+    Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess, Reaction, ReadDirLimit, SetAttr,
+    SetXattr, Touch, Watch, Watcher, XattrListing, XattrName,
 };
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 /// Making a directory of this name panics.
@@ -20,6 +22,23 @@ pub(crate) struct Slow {
     inner: Arc<MemoryFs>,
     changes: Arc<AtomicU64>,
     open: watch::Sender<bool>,
+    watched: Mutex<Vec<Weak<Watched>>>,
+    touching: Mutex<Touch>,
+}
+
+/// A watch, as long as it is in force.
+struct Watched {
+    interest: Touch,
+    watcher: Arc<dyn Watcher>,
+    touched: AtomicBool,
+}
+
+struct InForce(Arc<Watched>);
+
+impl Watch for InForce {
+    fn is_untouched(&self) -> bool {
+        !self.0.touched.load(Ordering::SeqCst)
+    }
 }
 
 impl Slow {
@@ -32,7 +51,41 @@ impl Slow {
             inner: Arc::new(MemoryFs::new(&options).unwrap()),
             changes: Arc::default(),
             open: watch::Sender::new(true),
+            watched: Mutex::default(),
+            touching: Mutex::default(),
         }
+    }
+
+    /// Others do this to a file just when a watch of it has come into force.
+    pub(crate) fn touch_new_watches(&self, touch: Touch) {
+        *self.touching.lock() = touch;
+    }
+
+    /// How many watches there are.
+    pub(crate) fn watches(&self) -> usize {
+        self.in_force().len()
+    }
+
+    fn in_force(&self) -> Vec<Arc<Watched>> {
+        self.watched
+            .lock()
+            .iter()
+            .filter_map(Weak::upgrade)
+            .collect()
+    }
+
+    /// Others do this to all files, on a thread that has no runtime. What the watchers want.
+    pub(crate) fn touched_elsewhere(&self, touch: Touch) -> Vec<Reaction> {
+        let mut watched = self.in_force();
+        watched.retain(|one| !(one.interest & touch).is_empty());
+        let tell = move || {
+            let told = watched.iter().map(|one| {
+                one.touched.store(true, Ordering::SeqCst);
+                one.watcher.touched(touch)
+            });
+            told.collect()
+        };
+        std::thread::spawn(tell).join().unwrap()
     }
 
     /// Lets no change of a directory begin, or lets all go on.
@@ -169,6 +222,20 @@ impl FileSystem for Slow {
         access: OpenAccess,
     ) -> Op<Created> {
         self.inner.create(cred, dir, name, how, attr, access)
+    }
+
+    fn watch(&self, _: &Handle, interest: Touch, watcher: Arc<dyn Watcher>) -> Op<Box<dyn Watch>> {
+        let watched = Arc::new(Watched {
+            interest,
+            watcher,
+            touched: AtomicBool::new(false),
+        });
+        self.watched.lock().push(Arc::downgrade(&watched));
+        let touch = *self.touching.lock() & interest;
+        if !touch.is_empty() {
+            self.touched_elsewhere(touch);
+        }
+        Op::ok(Box::new(InForce(watched)))
     }
 
     fn stat_fs(&self) -> Op<FsStat> {

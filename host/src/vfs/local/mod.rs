@@ -471,13 +471,11 @@ impl FileSystem for Local {
         interest: Touch,
         watcher: Arc<dyn Watcher>,
     ) -> Op<Box<dyn Watch>> {
+        if let Some(hot) = self.core.hot(file) {
+            return self.core.watch(hot, interest, watcher).into();
+        }
         let file = *file;
-        self.quick(move |fs| {
-            let file = fs.core.object(&file)?;
-            posix::require_file(file.kind)?;
-            let watch = || fs.core.others.watch(file, interest, watcher);
-            fs.core.identity.serve(watch)
-        })
+        self.quick(move |fs| fs.core.watch(fs.core.object(&file)?, interest, watcher))
     }
 
     fn acl(&self, object: &Handle) -> Op<Acl> {
@@ -616,6 +614,17 @@ impl Core {
         }
         let rights = self.rights_with(object, attr)?;
         Ok(granted & posix::access(&rights, cred, wanted))
+    }
+
+    fn watch(
+        &self,
+        file: Arc<Object>,
+        interest: Touch,
+        watcher: Arc<dyn Watcher>,
+    ) -> VfsResult<Box<dyn Watch>> {
+        posix::require_file(file.kind)?;
+        let put = || self.others.watch(file, interest, watcher);
+        self.identity.serve(put)
     }
 
     fn read_link(&self, link: &Handle) -> VfsResult<Bytes> {
