@@ -132,6 +132,13 @@ fn nearest(status: Status) -> Option<Status> {
         | Status::Toosmall
         | Status::Xdev => Status::Io,
         Status::Io => Status::Serverfault,
+        // A stateid that has lost its meaning, where it would not have had the right one either: that
+        // of a delegation with LOCK, or of one from before a restart with an OPEN of 4.0.
+        Status::AdminRevoked
+        | Status::DelegRevoked
+        | Status::Expired
+        | Status::OldStateid
+        | Status::StaleStateid => Status::BadStateid,
         _ => return None,
     })
 }
@@ -140,6 +147,18 @@ fn nearest(status: Status) -> Option<Status> {
 mod tests {
     use super::*;
     use crate::table::{self, Minors, OP_ILLEGAL};
+
+    #[test]
+    fn a_stateid_that_has_lost_its_meaning_is_a_bad_one_where_nothing_else_may_be_said() {
+        const LOCK: u32 = 12;
+        const OPEN: u32 = 18;
+        for (minor, number, status) in [
+            (Minor::V40, OPEN, Status::StaleStateid),
+            (Minor::V41, LOCK, Status::DelegRevoked),
+        ] {
+            assert_eq!(fitting(minor, number, status), Status::BadStateid);
+        }
+    }
 
     #[test]
     fn every_operation_has_its_row_in_each_minor_version_that_knows_its_number() {

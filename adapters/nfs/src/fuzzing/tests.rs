@@ -5,7 +5,8 @@ use std::path::Path;
 use getrandom::SysRng;
 use getrandom::rand_core::TryRng;
 
-/// A run is repeated with the seed that it has printed.
+/// A run is repeated with the seed that it has printed. Without one it is the same each time, so
+/// that what it says is about the change at hand; `random` draws one.
 const SEED: &str = "DITTOFS_FUZZ_SEED";
 const LONGEST: usize = 2048;
 
@@ -67,8 +68,11 @@ fn short_run(target: &str, body: fn(&[u8]), times: usize) {
     for input in &corpus {
         judge(body, input);
     }
-    let given = std::env::var(SEED).ok().map(|seed| seed.parse().unwrap());
-    let seed = given.unwrap_or_else(|| SysRng.try_next_u64().unwrap());
+    let given = std::env::var(SEED).unwrap_or_else(|_| "1".to_owned());
+    let seed = match given.as_str() {
+        "random" => SysRng.try_next_u64().unwrap(),
+        seed => seed.parse().unwrap(),
+    };
     println!("{SEED}={seed}");
     let mut chance = Chance(seed | 1);
     for round in 0..times {
