@@ -37,6 +37,20 @@ fn one_mount_of_4_1_has_four_connections() -> Result<()> {
 }
 
 #[test]
+fn callbacks_find_their_way_after_a_connection_broke() -> Result<()> {
+    let site = Site::new(&[])?;
+    site.run("rebind.sh", &[])?;
+    if let Server::Dittofs(server) = &site.server {
+        let metrics = server.metrics()?;
+        let both = "dittofs_nfs_connections_bind_total{direction=\"both\"} ";
+        let bound = metrics.lines().find_map(|line| line.strip_prefix(both));
+        let bound = bound.context(both)?.trim().parse::<f64>()?;
+        ensure!((2.0..6.0).contains(&bound), "bound {bound} times");
+    }
+    site.server.finish(&["BIND_CONN_TO_SESSION"])
+}
+
+#[test]
 fn mounts_of_4_0_and_4_1_work_at_once_for_a_minute() -> Result<()> {
     let site = Site::new(&[])?;
     site.run("minute.sh", &[])?;
