@@ -4,7 +4,9 @@
 mod access_control_lists;
 mod answers_are_listed;
 mod attribute_values;
+mod client_records;
 mod concurrent_mixed_traffic;
+mod current_stateid;
 mod exactly_once;
 mod many_to_many;
 mod optional_operations;
