@@ -20,7 +20,7 @@
 //!
 //! `exports` is the gate to every file handle; `table` has one row per operation, `errors` what
 //! each may answer; `attr` has one row per attribute; `named` makes a file system of extended
-//! attributes; `state` knows neither clock nor socket.
+//! attributes; `recovery` is what outlives a restart; `state` knows neither clock nor socket.
 
 pub mod attr;
 pub mod callback;

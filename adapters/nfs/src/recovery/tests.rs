@@ -8,6 +8,7 @@ use dittofs_testkit::host::MemoryHost;
 
 use crate::settings::Settings;
 use crate::state::Census;
+use crate::state::files::{Caller, Revoked};
 use crate::status::Status;
 use crate::testing::{Channel, Client41, Compound, Harness};
 use crate::types::{Bitmap, ClientId, StateId};
@@ -400,6 +401,36 @@ async fn who_lost_something_may_not_reclaim_unless_it_knows() {
         };
         assert_eq!(found, conflict);
     }
+}
+
+#[tokio::test]
+async fn what_is_taken_away_within_the_lease_is_on_record_too() {
+    let mut world = World::new();
+    let h = world.start().await;
+    let a = h.client41("a").await;
+    let lost = opened(&a, (3, 0)).await;
+    let rival = h
+        .server
+        .state
+        .files
+        .rival(Caller::V41(a.id), &lost)
+        .unwrap();
+    world.host.break_pairs(true);
+    assert!(!h.server.revoke(rival, Revoked::Recallable).await);
+    in_file(a.compound()).write_file(lost, "x").run().await.ok();
+    world.host.break_pairs(false);
+    assert!(h.server.revoke(rival, Revoked::Recallable).await);
+    assert_eq!(told(&a).await, 0x40);
+    opened(&a, (3, 0)).await;
+
+    let h = world.start().await;
+    let a = returning(&h, "a").await;
+    assert_eq!(reopened(&a, (3, 0)).await, Err(Status::NoGrace));
+    complete(&a).await;
+    opened(&a, (3, 0)).await;
+    let h = world.start().await;
+    let a = returning(&h, "a").await;
+    reopened(&a, (3, 0)).await.unwrap();
 }
 
 #[tokio::test]
