@@ -167,8 +167,8 @@ fn read(object: BorrowedFd<'_>, name: &str) -> VfsResult<Option<PosixAcl>> {
     match found {
         Ok(len) => decode(room.get(..len).unwrap_or_default()).map(Some),
         Err(Errno::NODATA) => Ok(None),
-        // Larger than any list that the contract has.
-        Err(Errno::RANGE) => Err(VfsError::NotSupported),
+        // Larger than any list that the contract has: nobody is judged without it.
+        Err(Errno::RANGE) => Err(VfsError::Io),
         Err(error) => Err(errno::vfs(error)),
     }
 }
