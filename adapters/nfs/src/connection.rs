@@ -26,6 +26,7 @@ use crate::compound::{self, Request};
 use crate::rpc::{Call, Header, Procedure, Records, Rejection, begin_reply, reject, reply_xid};
 use crate::server::Server;
 use crate::state::Link;
+use crate::types::ClientId;
 
 /// COMPOUNDs of one connection that may be under way at once; beyond, the connection is not
 /// read, and TCP holds the client back.
@@ -48,6 +49,41 @@ pub struct Connection {
     pub local: SocketAddr,
     /// Its part in sessions, and its callbacks.
     pub link: Arc<Link>,
+    /// Whose requests come over it, in 4.0.
+    pub users: Users,
+}
+
+/// The 4.0 clients that were seen on a connection: most operations do not say whose they are, but most
+/// connections are one client's.
+#[derive(Debug, Default)]
+pub struct Users(AtomicU64);
+
+impl Users {
+    const NONE: u64 = 0;
+    const SEVERAL: u64 = u64::MAX;
+
+    /// A request of this client came.
+    pub fn note(&self, client: ClientId) {
+        let seen = self.0.load(Ordering::Relaxed);
+        if seen == client.0 || seen == Self::SEVERAL {
+            return;
+        }
+        let relaxed = Ordering::Relaxed;
+        let noted = self
+            .0
+            .compare_exchange(Self::NONE, client.0, relaxed, relaxed);
+        if noted.is_err_and(|other| other != client.0) {
+            self.0.store(Self::SEVERAL, relaxed);
+        }
+    }
+
+    /// The client, if there was only one.
+    pub fn only(&self) -> Option<ClientId> {
+        match self.0.load(Ordering::Relaxed) {
+            Self::NONE | Self::SEVERAL => None,
+            client => Some(ClientId(client)),
+        }
+    }
 }
 
 type Compound = Pin<Box<dyn Future<Output = Buffer> + Send>>;
@@ -290,6 +326,7 @@ impl Connection {
             peer,
             local,
             link: Link::new(id),
+            users: Users::default(),
         }
     }
 }
@@ -307,6 +344,19 @@ mod tests {
     use crate::metrics::Metrics;
     use crate::server::Server;
     use crate::settings::Settings;
+    use crate::types::ClientId;
+
+    #[test]
+    fn one_client_is_told_from_several() {
+        let users = super::Users::default();
+        assert_eq!(users.only(), None);
+        users.note(ClientId(7));
+        users.note(ClientId(7));
+        assert_eq!(users.only(), Some(ClientId(7)));
+        users.note(ClientId(8));
+        users.note(ClientId(7));
+        assert_eq!(users.only(), None);
+    }
 
     async fn serve(settings: Settings) -> (Arc<Server>, SocketAddr) {
         let shares: dittofs_sdk::Shares = Arc::from([]);

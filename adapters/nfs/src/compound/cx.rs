@@ -119,6 +119,20 @@ impl Cx {
         }
     }
 
+    /// An operation has shown whom the COMPOUND comes from.
+    pub fn show(&mut self, client: ClientId) {
+        self.shown = Some(client);
+        if let Mode::V40 = self.mode {
+            self.call.connection.users.note(client);
+        }
+    }
+
+    /// Whom the COMPOUND most likely comes from. Good for what only asks: to be wrong costs an answer
+    /// its freshness, not anybody's data.
+    pub fn likely_client(&self) -> Option<ClientId> {
+        self.client().or_else(|| self.call.connection.users.only())
+    }
+
     /// Whom the COMPOUND comes from, as far as that is known: most operations of 4.0 do not say.
     pub fn client(&self) -> Option<ClientId> {
         self.session_client().map(|client| client.id).or(self.shown)

@@ -35,7 +35,12 @@ pub async fn as_delegate_sees(
         return Ok(attr);
     }
     let key = object.key();
-    match cx.server.state.files.writer_elsewhere(&key, cx.client()) {
+    match cx
+        .server
+        .state
+        .files
+        .writer_elsewhere(&key, cx.likely_client())
+    {
         // A rare case, which must not make every GETATTR larger.
         Some(writer) => Box::pin(seen_by(cx, object, writer)).await,
         None => Ok(attr),

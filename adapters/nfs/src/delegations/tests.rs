@@ -708,6 +708,8 @@ async fn a_40_client_gets_delegations_and_learns_from_renew_when_it_can_not_be_c
         panic!("{got:?}");
     };
     w.h.compound(0).renew(client).run().await.ok();
+    let attributes = at().lookup("f").with(9, &Bitmap::of(&[3, 4]));
+    attributes.run().await.ok();
 
     // Nobody says who removes: the client's own delegation is in its way.
     let remove = || at().with(28, &Bytes::from_static(b"f"));

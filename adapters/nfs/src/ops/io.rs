@@ -69,7 +69,7 @@ pub async fn file_for(
     }
     let (client, file) = files.io(caller(cx), &stateid, &key, access, object.cred.uid)?;
     renew_by(cx, client)?;
-    cx.shown = Some(client);
+    cx.show(client);
     let owner = owner_of(cx, &object, access, reason).await?;
     let file = match file {
         Some(file) => file,

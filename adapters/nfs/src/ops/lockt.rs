@@ -44,7 +44,7 @@ impl Operation for Args {
         let client = io::client_of(cx, self.owner.client)?;
         let owner = self.owner.owner(client, Role::Lock);
         // A delegate for writing locks without asking (RFC 8881 §10.4.2).
-        cx.shown = Some(client);
+        cx.show(client);
         let object = cx.share_object(Status::Isdir)?;
         let access = Access::new(cx, object.key(), Touch::Look, Reason::Lock);
         let _hold = delegations::clear(cx, access).await?;

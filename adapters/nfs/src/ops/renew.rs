@@ -22,8 +22,9 @@ impl Operation for Args {
     /// Who has delegations is told when they can't be recalled; the lease is renewed all the same
     /// (§16.28.5).
     async fn run(self, cx: &mut Cx) -> Result<(), Status> {
+        let client = cx.server.state.clients.v40(self.client, cx.now)?;
+        cx.show(client.id);
         let server = &cx.server;
-        let client = server.state.clients.v40(self.client, cx.now)?;
         if client.dial.is_down() && server.state.files.has_delegation(client.id) {
             return Err(Status::CbPathDown);
         }

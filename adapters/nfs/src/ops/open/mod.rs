@@ -37,7 +37,7 @@ impl Operation for Args {
 
     async fn run(self, cx: &mut Cx) -> Result<Answer<Opened>, Refused> {
         let client = io::client_of(cx, self.owner.client)?;
-        cx.shown = Some(client);
+        cx.show(client);
         let owner = self.owner.owner(client, Role::Open);
         if cx.minor() != Minor::V40 {
             let result = self.open(cx, owner, true).await.map_err(Refused::from);
