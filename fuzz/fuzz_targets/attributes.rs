@@ -1,3 +1,4 @@
+//! `attributes` for libFuzzer.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| dittofs_nfs::fuzzing::attributes(data));

@@ -1,3 +1,5 @@
+//! The fuzz target `attributes`.
+
 use bytes::Bytes;
 
 use super::choices::Choices;

@@ -1,3 +1,5 @@
+//! The fuzz target `compound`.
+
 use super::choices::Choices;
 use super::grammar::RULES;
 use super::world::{Known, World};

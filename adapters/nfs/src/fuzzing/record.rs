@@ -1,3 +1,5 @@
+//! The fuzz target `record`.
+
 use bytes::Bytes;
 
 use super::choices::Choices;

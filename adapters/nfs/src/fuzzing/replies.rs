@@ -18,6 +18,10 @@ pub(super) struct Seen {
 const ILLEGAL: u32 = 10044;
 const OPEN: u32 = 18;
 
+/// What delegations are counted under, beside operations.
+#[cfg(test)]
+pub(super) const DELEGATION: u32 = 1 << 16;
+
 #[cfg(test)]
 thread_local! {
     /// How often there was which result, so that a test sees what is reached.
@@ -150,7 +154,10 @@ fn flavor(reader: &mut Reader) -> Result<(), BadXdr> {
 /// open_delegation4
 fn delegation(reader: &mut Reader, known: &mut Known) -> Result<(), BadXdr> {
     const ACE: &str = "uuuo";
-    match reader.read::<u32>()? {
+    let kind: u32 = reader.read()?;
+    #[cfg(test)]
+    TALLY.with_borrow_mut(|tally| *tally.entry((DELEGATION + kind, 0)).or_default() += 1);
+    match kind {
         0 => Ok(()),
         1 => {
             parts("sb", reader, known)?;

@@ -1,3 +1,5 @@
+//! The fuzz target `rpc_header`.
+
 use bytes::Bytes;
 use dittofs_sdk::vfs::Buffer;
 

@@ -5,6 +5,8 @@ use std::path::Path;
 use getrandom::SysRng;
 use getrandom::rand_core::TryRng;
 
+use super::replies::{DELEGATION, TALLY};
+
 /// A run is repeated with the seed that it has printed. Without one it is the same each time, so
 /// that what it says is about the change at hand; `random` draws one.
 const SEED: &str = "DITTOFS_FUZZ_SEED";
@@ -132,7 +134,7 @@ fn chance_reaches_opens_locks_and_sessions() {
     for _ in 0..300 {
         super::state_machine(&chance.bytes());
     }
-    let tally = super::replies::TALLY.take();
+    let tally = TALLY.take();
     for (number, what) in [
         (4, "CLOSE"),
         (12, "LOCK"),
@@ -145,7 +147,9 @@ fn chance_reaches_opens_locks_and_sessions() {
         (38, "WRITE"),
         (44, "DESTROY_SESSION"),
         (58, "RECLAIM_COMPLETE"),
+        (DELEGATION + 1, "delegation for reading"),
+        (DELEGATION + 2, "delegation for writing"),
     ] {
-        assert!(tally.contains_key(&(number, 0)), "no {what} succeeded");
+        assert!(tally.contains_key(&(number, 0)), "no {what}");
     }
 }
