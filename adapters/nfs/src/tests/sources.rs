@@ -53,5 +53,8 @@ fn collect(src: &Path, directory: &Path, sources: &mut Vec<Source>) {
 
 /// Whether a file has nothing but tests, or what they need.
 fn is_test(path: &str) -> bool {
-    path.starts_with("test") || path.ends_with("tests.rs") || path.ends_with("fixture.rs")
+    path.starts_with("test")
+        || path.contains("/tests/")
+        || path.ends_with("tests.rs")
+        || path.ends_with("fixture.rs")
 }
