@@ -20,7 +20,7 @@ use parking_lot::{Mutex, RwLock};
 const MOST: usize = 1 << 18;
 /// How long accesses are refused for the sake of one watch. Who watches gives up what it relied
 /// on, or takes it away from its client, well before.
-const LONGEST_DELAY: Duration = Duration::from_mins(5);
+const LONGEST_DELAY: Duration = Duration::from_mins(15);
 const PARTS: usize = 64;
 
 /// One file system with all its views.
