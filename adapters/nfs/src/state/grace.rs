@@ -112,14 +112,15 @@ impl Grace {
         self.phase.load(Ordering::Acquire) != OVER
     }
 
-    /// Whether a client of this name may reclaim: it was on record, and is who it was.
+    /// Whether a client of this name may reclaim: it was on record, is who it was, and has not said that it
+    /// reclaims nothing more. What it got since is not what it had before, also if it was forgotten meanwhile.
     pub fn expects(&self, name: &Name, principal: Principal) -> bool {
         if self.phase.load(Ordering::Acquire) != ACTIVE {
             return false;
         }
         let period = self.period.lock();
         let claim = period.claimants.get(name);
-        claim.is_some_and(|claim| claim.principal == principal)
+        claim.is_some_and(|claim| claim.principal == principal && !claim.done)
     }
 
     /// Whether the client may reclaim now. One of 4.1 may not any more after RECLAIM_COMPLETE
@@ -251,7 +252,9 @@ mod tests {
         let (a, b) = (name(Minor::V41, "a"), name(Minor::V41, "b"));
         let now = Instant::now();
         let grace = begun(&[a.clone(), b.clone()], now);
+        assert!(grace.expects(&a, ME));
         assert!(!grace.done(&a) && !grace.done(&a));
+        assert!(!grace.expects(&a, ME), "it said so");
         assert!(!grace.done(&name(Minor::V41, "c")), "nobody waits for it");
         let report = grace.report(now + Duration::from_secs(10));
         assert_eq!((report.expected, report.done), (2, 1));
