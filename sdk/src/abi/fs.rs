@@ -1,29 +1,29 @@
-//! File systems and open files across the border, in either direction.
+//! File systems across the border, in either direction.
 
 use std::sync::Arc;
 
 use abi_stable::StableAbi;
 use abi_stable::sabi_trait;
 use abi_stable::sabi_trait::TD_Opaque;
-use abi_stable::std_types::{RBox, RErr, RSlice, RVec};
+use abi_stable::std_types::{RBox, RErr, RSlice};
 use bytes::Bytes;
 
 use super::acl::WireAcl;
 use super::bytes::WireBytes;
+use super::file::FileObject;
 use super::guard::{Quiet, guard};
 use super::op::{Wire, WireOp, accept, answer};
 use super::value::{
     WireAttr, WireCreateHow, WireCred, WireDirChange, WireFsInfo, WireFsStat, WireHandle,
-    WireListing, WireMade, WireNewNode, WireNode, WireQuota, WireReadDirLimit, WireReadOk,
-    WireRenamed, WireSetAttr, WireWritten, WireXattrListing, error_code, handle, name, open_code,
-    open_of, set_xattr_code, set_xattr_of, stability_code, stability_of, xattr_name,
+    WireListing, WireMade, WireNewNode, WireNode, WireQuota, WireReadDirLimit, WireRenamed,
+    WireSetAttr, WireXattrListing, error_code, handle, name, open_code, open_of, set_xattr_code,
+    set_xattr_of, xattr_name,
 };
 use super::watch::{self, WatchObject, WatcherObject};
 use crate::vfs::{
-    Access, Acl, Attr, Buffer, CreateHow, Created, Cred, DirChange, File, FileSystem, FsInfo,
-    FsStat, Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess, Quota, ReadDirLimit,
-    ReadOk, SetAttr, SetXattr, Stability, Touch, VfsError, VfsResult, Watch, Watcher, Written,
-    XattrListing, XattrName,
+    Access, Acl, Attr, CreateHow, Created, Cred, DirChange, File, FileSystem, FsInfo, FsStat,
+    Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess, Quota, ReadDirLimit, SetAttr,
+    SetXattr, Touch, VfsError, VfsResult, Watch, Watcher, XattrListing, XattrName,
 };
 
 /// The functions of a file system. A function added later comes last and has a default.
@@ -191,19 +191,7 @@ fn missing<T>() -> WireOp<T> {
     WireOp::Ready(RErr(error_code(VfsError::NotSupported)))
 }
 
-/// The functions of an open file. A function added later comes last and has a default.
-#[sabi_trait]
-pub(super) trait WireFile: Send + Sync {
-    fn attr(&self) -> WireOp<WireAttr>;
-    fn read(&self, offset: u64, count: u32, into: RVec<u8>) -> WireOp<WireReadOk>;
-    fn write(&self, offset: u64, data: WireBytes, how: u32) -> WireOp<WireWritten>;
-    fn commit(&self, offset: u64, count: u64) -> WireOp<()>;
-    #[sabi(last_prefix_field)]
-    fn truncate(&self, size: u64) -> WireOp<WireAttr>;
-}
-
 pub(super) type FsObject = WireFs_TO<'static, RBox<()>>;
-pub(super) type FileObject = WireFile_TO<'static, RBox<()>>;
 
 #[repr(C)]
 #[derive(StableAbi)]
@@ -231,16 +219,6 @@ impl Wire for Created {
             dir: DirChange::from_wire(wire.dir)?,
             created: wire.created != 0,
         })
-    }
-}
-
-impl Wire for Arc<dyn File> {
-    type Form = FileObject;
-    fn into_wire(self) -> FileObject {
-        WireFile_TO::from_value(LocalFile(Quiet::new(self)), TD_Opaque)
-    }
-    fn from_wire(object: FileObject) -> VfsResult<Self> {
-        Ok(Arc::new(ForeignFile(object)))
     }
 }
 
@@ -525,30 +503,6 @@ impl WireFs for LocalFs {
     }
 }
 
-struct LocalFile(Quiet<Arc<dyn File>>);
-
-impl WireFile for LocalFile {
-    fn attr(&self) -> WireOp<WireAttr> {
-        answer(|| Ok(self.0.attr()))
-    }
-
-    fn read(&self, offset: u64, count: u32, into: RVec<u8>) -> WireOp<WireReadOk> {
-        answer(|| Ok(self.0.read(offset, count, Buffer(into))))
-    }
-
-    fn write(&self, offset: u64, data: WireBytes, how: u32) -> WireOp<WireWritten> {
-        answer(|| Ok(self.0.write(offset, data.into(), stability_of(how)?)))
-    }
-
-    fn commit(&self, offset: u64, count: u64) -> WireOp<()> {
-        answer(|| Ok(self.0.commit(offset, count)))
-    }
-
-    fn truncate(&self, size: u64) -> WireOp<WireAttr> {
-        answer(|| Ok(self.0.truncate(size)))
-    }
-}
-
 struct ForeignFs {
     object: FsObject,
     info: FsInfo,
@@ -788,111 +742,5 @@ impl FileSystem for ForeignFs {
 
     fn quota(&self, object: &Handle) -> Op<Quota> {
         accept(self.object.quota(arg(object.as_bytes())))
-    }
-}
-
-struct ForeignFile(FileObject);
-
-impl File for ForeignFile {
-    fn attr(&self) -> Op<Attr> {
-        accept(self.0.attr())
-    }
-
-    fn read(&self, offset: u64, count: u32, into: Buffer) -> Op<ReadOk> {
-        accept(self.0.read(offset, count, into.0))
-    }
-
-    fn write(&self, offset: u64, data: Bytes, how: Stability) -> Op<Written> {
-        accept(self.0.write(offset, data.into(), stability_code(how)))
-    }
-
-    fn commit(&self, offset: u64, count: u64) -> Op<()> {
-        accept(self.0.commit(offset, count))
-    }
-
-    fn truncate(&self, size: u64) -> Op<Attr> {
-        accept(self.0.truncate(size))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Answers late where it answers, and panics everywhere else.
-    struct Moody;
-
-    impl File for Moody {
-        fn attr(&self) -> Op<Attr> {
-            panic!("in the call");
-        }
-        fn read(&self, _: u64, _: u32, mut into: Buffer) -> Op<ReadOk> {
-            into.extend_from_slice(b" and more");
-            Op::ok(ReadOk {
-                buffer: into,
-                eof: true,
-            })
-        }
-        fn write(&self, _: u64, data: Bytes, stability: Stability) -> Op<Written> {
-            Op::later(async move {
-                tokio::task::yield_now().await;
-                Ok(Written {
-                    count: data.as_ptr().addr() as u32,
-                    stability,
-                })
-            })
-        }
-        fn commit(&self, _: u64, _: u64) -> Op<()> {
-            Op::later(async { panic!("in the future") })
-        }
-        fn truncate(&self, _: u64) -> Op<Attr> {
-            Op::err(VfsError::QuotaExceeded)
-        }
-    }
-
-    impl Drop for Moody {
-        fn drop(&mut self) {
-            panic!("in the destructor");
-        }
-    }
-
-    fn across() -> Arc<dyn File> {
-        Wire::from_wire((Arc::new(Moody) as Arc<dyn File>).into_wire()).unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_backend_that_panics_is_an_input_output_error() {
-        let file = across();
-        assert!(matches!(file.attr(), Op::Ready(Err(VfsError::Io))));
-        assert_eq!(file.commit(0, 0).await, Err(VfsError::Io));
-        drop(file);
-    }
-
-    #[tokio::test]
-    async fn ready_answers_stay_ready_and_late_ones_come() {
-        let file = across();
-        assert!(matches!(
-            file.truncate(1),
-            Op::Ready(Err(VfsError::QuotaExceeded))
-        ));
-        let data = Bytes::from(vec![1, 2, 3]);
-        let address = data.as_ptr().addr() as u32;
-        let late = file.write(0, data, Stability::Data);
-        assert!(matches!(late, Op::Later(_)));
-        let written = Written {
-            count: address,
-            stability: Stability::Data,
-        };
-        assert_eq!(late.await, Ok(written), "the same bytes, not a copy");
-    }
-
-    #[tokio::test]
-    async fn a_buffer_goes_and_comes_back_without_a_copy() {
-        let mut buffer = Buffer::with_capacity(64);
-        buffer.extend_from_slice(b"before");
-        let address = buffer.as_ptr();
-        let read = across().read(0, 9, buffer).await.unwrap();
-        assert_eq!(&read.buffer[..], b"before and more");
-        assert_eq!(read.buffer.as_ptr(), address);
     }
 }

@@ -23,6 +23,7 @@ mod bytes;
 mod control;
 mod elf;
 pub mod export;
+mod file;
 mod fs;
 mod guard;
 mod host;
