@@ -102,6 +102,8 @@ async fn once(cx: &mut Cx, results: &Results, ops: Vec<Op>, start: usize) {
 
 /// Who gives an open or a delegation back at the end of a 4.0 COMPOUND. Linux asks for the file's attributes before
 /// that, and must not be asked for them in turn: it has them no more.
+/// `Cx::likely_client` only guesses, and knows nobody where several clients share a connection; a wrong answer here
+/// would hold the delegation up until it is revoked.
 fn giver_back(cx: &Cx, ops: &[Op]) -> Option<ClientId> {
     if !delegations::are_for_writing(cx) {
         return None;
