@@ -18,7 +18,7 @@ use dittofs_nfs::rpc::{Auth, Call};
 use dittofs_nfs::server::Server;
 use dittofs_nfs::settings::Settings;
 use dittofs_nfs::state::Begun;
-use dittofs_nfs::types::{Bitmap, SessionId, Verifier};
+use dittofs_nfs::types::{Bitmap, Minor, SessionId, Verifier};
 use dittofs_nfs::xdr::{Reader, Writer};
 use dittofs_sdk::vfs::{Buffer, Cred};
 use dittofs_sdk::{Share, Squash};
@@ -107,7 +107,7 @@ impl Rig {
             server: Arc::clone(&self.server),
             settings: self.server.settings(),
             call: self.call.clone(),
-            mode: Mode::Lone,
+            mode: Mode::Lone(Minor::V41),
             now,
             current: None,
             saved: None,

@@ -1,6 +1,8 @@
 //! The status of an operation and of a COMPOUND.
 //! <https://www.rfc-editor.org/rfc/rfc8881#section-15.1>,
-//! <https://www.rfc-editor.org/rfc/rfc7530#section-13.1>
+//! <https://www.rfc-editor.org/rfc/rfc7530#section-13.1>,
+//! <https://www.rfc-editor.org/rfc/rfc7862#section-11.1>,
+//! <https://www.rfc-editor.org/rfc/rfc8276#section-8.3>
 
 use dittofs_sdk::vfs::{NameError, VfsError};
 
@@ -141,6 +143,15 @@ statuses! {
     "REJECT_DELEG" RejectDeleg 10085;
     "RETURNCONFLICT" Returnconflict 10086;
     "DELEG_REVOKED" DelegRevoked 10087;
+    "PARTNER_NOTSUPP" PartnerNotsupp 10088;
+    "PARTNER_NO_AUTH" PartnerNoAuth 10089;
+    "UNION_NOTSUPP" UnionNotsupp 10090;
+    "OFFLOAD_DENIED" OffloadDenied 10091;
+    "WRONG_LFS" WrongLfs 10092;
+    "BADLABEL" Badlabel 10093;
+    "OFFLOAD_NO_REQS" OffloadNoReqs 10094;
+    "NOXATTR" Noxattr 10095;
+    "XATTR2BIG" Xattr2big 10096;
 }
 
 /// From here on the numbers of NFSv4's own statuses run, those before are errno's.
@@ -150,7 +161,7 @@ const ERRNO: u32 = 71;
 
 impl Status {
     /// How many values [`index`](Self::index) may have.
-    pub const COUNT: usize = 160;
+    pub const COUNT: usize = 168;
 
     /// A number of its own below [`COUNT`](Self::COUNT), for tables.
     pub const fn index(self) -> usize {

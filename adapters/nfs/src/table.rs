@@ -16,8 +16,47 @@ pub enum Minors {
     All,
     /// 4.0 alone: later ones answer NFS4ERR_NOTSUPP (RFC 8881 §17).
     Only40,
+    /// 4.1 alone: 4.0 does not know the number, and later ones must not have it (RFC 7862 §13).
+    Only41,
     /// 4.1 and later: 4.0 does not know the number.
     From41,
+    /// 4.2 and later: those before do not know the number.
+    From42,
+}
+
+/// What a minor version knows of an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// It has it.
+    Had,
+    /// It must not have it, and says so by its name.
+    Removed,
+    /// It does not know the number.
+    Unknown,
+}
+
+impl Minors {
+    fn standing(self, minor: Minor) -> Standing {
+        let (first, last) = match self {
+            Self::All => (Minor::V40, Minor::HIGHEST),
+            Self::Only40 => (Minor::V40, Minor::V40),
+            Self::Only41 => (Minor::V41, Minor::V41),
+            Self::From41 => (Minor::V41, Minor::HIGHEST),
+            Self::From42 => (Minor::V42, Minor::HIGHEST),
+        };
+        if minor < first {
+            Standing::Unknown
+        } else if minor > last {
+            Standing::Removed
+        } else {
+            Standing::Had
+        }
+    }
+
+    /// Whether this minor version knows the number of such an operation.
+    pub fn known_in(self, minor: Minor) -> bool {
+        self.standing(minor) != Standing::Unknown
+    }
 }
 
 /// What a row says of an operation.
@@ -199,7 +238,7 @@ ops! {
     45 FREE_STATEID         FreeStateId         free_stateid         From41 [MODIFIES];
     46 GET_DIR_DELEGATION   GetDirDelegation    get_dir_delegation   From41 [NEEDS_FH MODIFIES];
     47 GETDEVICEINFO        GetDeviceInfo       getdeviceinfo        From41 [];
-    48 GETDEVICELIST        GetDeviceList       getdevicelist        From41 [NEEDS_FH];
+    48 GETDEVICELIST        GetDeviceList       getdevicelist        Only41 [NEEDS_FH];
     49 LAYOUTCOMMIT         LayoutCommit        layoutcommit         From41 [NEEDS_FH MODIFIES];
     50 LAYOUTGET            LayoutGet           layoutget            From41 [NEEDS_FH MODIFIES];
     51 LAYOUTRETURN         LayoutReturn        layoutreturn         From41 [MODIFIES];
@@ -210,6 +249,19 @@ ops! {
     56 WANT_DELEGATION      WantDelegation      want_delegation      From41 [NEEDS_FH MODIFIES];
     57 DESTROY_CLIENTID     DestroyClientId     destroy_clientid     From41 [MODIFIES LONE];
     58 RECLAIM_COMPLETE     ReclaimComplete     reclaim_complete     From41 [MODIFIES];
+    59 ALLOCATE             Allocate            allocate             From42 [NEEDS_FH MODIFIES];
+    60 COPY                 Copy                copy                 From42 [NEEDS_FH MODIFIES];
+    61 COPY_NOTIFY          CopyNotify          copy_notify          From42 [NEEDS_FH MODIFIES];
+    62 DEALLOCATE           Deallocate          deallocate           From42 [NEEDS_FH MODIFIES];
+    63 IO_ADVISE            IoAdvise            io_advise            From42 [NEEDS_FH];
+    64 LAYOUTERROR          LayoutError         layouterror          From42 [NEEDS_FH MODIFIES];
+    65 LAYOUTSTATS          LayoutStats         layoutstats          From42 [NEEDS_FH MODIFIES];
+    66 OFFLOAD_CANCEL       OffloadCancel       offload_cancel       From42 [MODIFIES];
+    67 OFFLOAD_STATUS       OffloadStatus       offload_status       From42 [];
+    68 READ_PLUS            ReadPlus            read_plus            From42 [NEEDS_FH];
+    69 SEEK                 Seek                seek                 From42 [NEEDS_FH];
+    70 WRITE_SAME           WriteSame           write_same           From42 [NEEDS_FH MODIFIES];
+    71 CLONE                Clone               clone                From42 [NEEDS_FH MODIFIES];
 }
 
 /// The row of operation `number`. Rows stand in the order of their numbers, from [`FIRST`].
@@ -223,15 +275,14 @@ impl Op {
     /// an operation too, one that fails when its turn comes.
     pub fn decode(minor: Minor, reader: &mut Reader) -> Result<Self, BadXdr> {
         let number: u32 = reader.read()?;
-        let Some(row) =
-            row(number).filter(|row| row.minors != Minors::From41 || minor >= Minor::V41)
-        else {
+        let Some(row) = row(number) else {
             return Ok(Self::Illegal);
         };
-        if row.minors == Minors::Only40 && minor > Minor::V40 {
-            return Ok(Self::NotInMinor(row));
-        }
-        Ok(Self::decode_args(row, reader).unwrap_or(Self::Malformed(row)))
+        Ok(match row.minors.standing(minor) {
+            Standing::Had => Self::decode_args(row, reader).unwrap_or(Self::Malformed(row)),
+            Standing::Removed => Self::NotInMinor(row),
+            Standing::Unknown => Self::Illegal,
+        })
     }
 
     /// Whether nothing after it could be read.
@@ -298,7 +349,7 @@ mod tests {
             assert_eq!(super::row(row.number), Some(row));
         }
         assert_eq!(super::row(2), None);
-        assert_eq!(super::row(59), None);
+        assert_eq!(super::row(72), None);
         assert_eq!(super::row(u32::MAX), None);
     }
 }

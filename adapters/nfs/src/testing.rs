@@ -206,9 +206,26 @@ impl Harness {
 
     /// A 4.1 client with one session that has completed its reclaims.
     pub(crate) async fn client41(&self, owner: &str) -> Client41<'_> {
-        let (client, sequence) = self.exchange_id(owner, 1).await;
-        let session = self.create_session(client, sequence).await;
-        let client = Client41::new(self, client, session);
+        self.client_in(1, owner).await
+    }
+
+    /// A 4.2 client with one session that has completed its reclaims.
+    pub(crate) async fn client42(&self, owner: &str) -> Client41<'_> {
+        self.client_in(2, owner).await
+    }
+
+    /// The same of this minor version.
+    pub(crate) async fn client_in(&self, minor: u32, owner: &str) -> Client41<'_> {
+        let exchange = self.compound(minor).exchange_id(owner, 1, 0);
+        let mut reply = exchange.run().await;
+        let (id, sequence) = (reply.ok_body(), reply.body());
+        let create = self.compound(minor);
+        let create = create.create_session(id, sequence, &Channel::default());
+        let session = create.run().await.ok_body();
+        let client = Client41 {
+            minor,
+            ..Client41::new(self, id, session)
+        };
         client.compound().reclaim_complete().run().await.ok();
         client
     }
@@ -242,11 +259,12 @@ fn connection() -> Arc<Connection> {
     Arc::new(Connection::new(address, address))
 }
 
-/// A 4.1 client and its session. Requests go through slot 0 one after the other.
+/// A client of 4.1, or later, and its session. Requests go through slot 0 one after the other.
 pub(crate) struct Client41<'h> {
     pub(crate) harness: &'h Harness,
     pub(crate) id: ClientId,
     pub(crate) session: SessionId,
+    minor: u32,
     sequence: AtomicU32,
 }
 
@@ -256,6 +274,7 @@ impl<'h> Client41<'h> {
             harness,
             id,
             session,
+            minor: 1,
             sequence: AtomicU32::new(0),
         }
     }
@@ -264,7 +283,7 @@ impl<'h> Client41<'h> {
     pub(crate) fn compound(&self) -> Compound<'h> {
         let sequence = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
         self.harness
-            .compound(1)
+            .compound(self.minor)
             .sequence(self.session, sequence, 0, true)
     }
 }

@@ -313,17 +313,51 @@ pub enum Minor {
     V40 = 0,
     /// NFSv4.1, RFC 8881.
     V41 = 1,
+    /// NFSv4.2, RFC 7862: what 4.1 is, and more operations and attributes.
+    V42 = 2,
 }
 
 impl Minor {
     /// The highest that is built.
-    pub const HIGHEST: Self = Self::V41;
+    pub const HIGHEST: Self = Self::V42;
 
     /// The minor version of this number, if it is built.
     pub fn from_number(number: u32) -> Option<Self> {
         match number {
             0 => Some(Self::V40),
             1 => Some(Self::V41),
+            2 => Some(Self::V42),
+            _ => None,
+        }
+    }
+
+    /// Whose records its clients are in.
+    pub fn family(self) -> Family {
+        match self {
+            Self::V40 => Family::V40,
+            Self::V41 | Self::V42 => Family::Sessions,
+        }
+    }
+}
+
+/// The minor versions that share records of clients. A client that goes from 4.1 to 4.2 introduces
+/// itself by the same operation, and may do so by the same name; what it does in 4.0 has nothing
+/// to do with that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u32)]
+pub enum Family {
+    /// 4.0: clients come by SETCLIENTID.
+    V40 = 0,
+    /// 4.1 and later: clients come by EXCHANGE_ID and have sessions.
+    Sessions = 1,
+}
+
+impl Family {
+    /// The one of this number.
+    pub fn from_number(number: u32) -> Option<Self> {
+        match number {
+            0 => Some(Self::V40),
+            1 => Some(Self::Sessions),
             _ => None,
         }
     }

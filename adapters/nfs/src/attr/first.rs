@@ -141,10 +141,12 @@ mod tests {
 
     #[test]
     fn a_creation_mask_has_nine_bits_beside_a_mode_of_twelve() {
-        let asked = mode_umask(0o7777, 0o7027);
+        let asked = mode_umask(0o7777, 0o777);
         assert_eq!(asked.changes.mode, Some(0o7777));
-        assert_eq!(asked.changes.umask, Some(0o027));
-        let values = [encoded(0o10000_u32), encoded(0_u32)].concat();
-        assert_eq!(decoded(&[81], values.into()), Err(Status::Inval));
+        assert_eq!(asked.changes.umask, Some(0o777));
+        for (mode, umask) in [(0o10000_u32, 0_u32), (0o755, 0o1022)] {
+            let values = [encoded(mode), encoded(umask)].concat();
+            assert_eq!(decoded(&[81], values.into()), Err(Status::Inval));
+        }
     }
 }

@@ -44,12 +44,9 @@ impl FAttr {
         if !self.mask.minus(table::settable(minor)).is_empty() {
             return Err(Status::Inval);
         }
-        // Two modes at once contradict each other (RFC 8881 §5.11.3), and so do two lists.
-        for (one, other) in [
-            (table::MODE, table::MODE_SET_MASKED),
-            (table::ACL, table::DACL),
-        ] {
-            if self.mask.contains(one) && self.mask.contains(other) {
+        // Two modes at once contradict each other (RFC 8881 §5.11.3, RFC 8275 §5), and so do two lists.
+        for alternatives in [MODES, table::ACLS] {
+            if self.mask.and(alternatives).iter().count() > 1 {
                 return Err(Status::Inval);
             }
         }
@@ -66,6 +63,9 @@ impl FAttr {
         Ok(settable)
     }
 }
+
+/// What sets the mode.
+const MODES: Bitmap = Bitmap::of(&[table::MODE, table::MODE_SET_MASKED, table::MODE_UMASK]);
 
 impl Settable {
     /// The changes to an object that has mode `mode` now.
@@ -91,6 +91,15 @@ pub(super) fn mode_of(reader: &mut Reader) -> Result<u32, Status> {
         return Err(Status::Inval);
     }
     Ok(mode)
+}
+
+/// The permission bits that a new object is not to have: nine, no others (RFC 8275 §5).
+pub(super) fn umask_of(reader: &mut Reader) -> Result<u32, Status> {
+    let umask: u32 = reader.read()?;
+    if umask > 0o777 {
+        return Err(Status::Inval);
+    }
+    Ok(umask)
 }
 
 /// An owner or owning group. Names are not translated: what is no number is NFS4ERR_BADOWNER (RFC 8881 §5.9). The
@@ -189,6 +198,10 @@ mod tests {
         assert_eq!(refused(&[20], Minor::V41), Status::Inval);
         assert_eq!(refused(&[11], Minor::V41), Status::Inval);
         assert_eq!(refused(&[33, 74], Minor::V41), Status::Inval);
+        assert_eq!(refused(&[81], Minor::V41), Status::Attrnotsupp);
+        for two in [[33, 81], [74, 81], [12, 58]] {
+            assert_eq!(refused(&two, Minor::V42), Status::Inval);
+        }
     }
 
     #[test]

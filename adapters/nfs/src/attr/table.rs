@@ -4,7 +4,7 @@ use dittofs_sdk::vfs::{Capabilities, Kind, Time};
 
 use super::acl;
 use super::facts::Facts;
-use super::set::{Settable, id_of, mode_of, settime};
+use super::set::{Settable, id_of, mode_of, settime, umask_of};
 use crate::status::Status;
 use crate::types::{Bitmap, Minor};
 use crate::xdr::{Reader, Writer};
@@ -29,7 +29,6 @@ enum Use {
 enum Since {
     V40,
     V41,
-    /// None that is served, yet (RFC 7862, RFC 8275).
     V42,
 }
 
@@ -117,7 +116,7 @@ attributes! {
     79 CHANGE_ATTR_TYPE   V42 Get(|f, w| w.write(&change_attr_type(f)));
     81 MODE_UMASK         V42 Put(|r, s| {
         s.changes.mode = Some(mode_of(r)?);
-        s.changes.umask = Some(mode_of(r)? & 0o777);
+        s.changes.umask = Some(umask_of(r)?);
         Ok(())
     });
     86 OPEN_ARGUMENTS     V41 Get(|_, w| OPEN_OFFERS.iter().for_each(|offer| w.write(offer)));
@@ -163,6 +162,7 @@ const IN_V41: Bitmap = rows!(Row {
     since: Since::V40 | Since::V41,
     ..
 });
+const IN_V42: Bitmap = rows!(_);
 const WRITE_ONLY: Bitmap = rows!(Row { usage: Put(_), .. });
 const WRITABLE: Bitmap = rows!(Row {
     usage: Put(_) | Both(..),
@@ -187,6 +187,7 @@ pub const fn supported(minor: Minor) -> Bitmap {
     match minor {
         Minor::V40 => IN_V40,
         Minor::V41 => IN_V41,
+        Minor::V42 => IN_V42,
     }
 }
 
@@ -326,6 +327,7 @@ mod tests {
         assert_eq!(numbers(settable(Minor::V40)), [4, 12, 33, 36, 37, 48, 54]);
         assert_eq!(numbers(write_only(Minor::V40)), [48, 54]);
         assert_eq!(numbers(write_only(Minor::V41)), [48, 54, 74]);
+        assert_eq!(numbers(write_only(Minor::V42)), [48, 54, 74, 81]);
         assert!(readable(Minor::V41).and(WRITE_ONLY).is_empty());
     }
 
@@ -336,17 +338,14 @@ mod tests {
     }
 
     #[test]
-    fn what_later_minor_versions_have_is_in_none_that_is_served() {
-        let later: Vec<u32> = TABLE
-            .iter()
-            .filter(|row| row.since == Since::V42)
-            .map(|row| row.number)
-            .collect();
-        assert_eq!(later, [CHANGE_ATTR_TYPE, MODE_UMASK]);
-        for number in later {
-            assert!(!supported(Minor::HIGHEST).contains(number));
-            assert!(!write_only(Minor::HIGHEST).contains(number));
-            assert!(!exclusive_create(Minor::HIGHEST).contains(number));
+    fn no_minor_version_has_an_attribute_of_a_later_one() {
+        let later = supported(Minor::V42).minus(supported(Minor::V41));
+        let numbers: Vec<u32> = later.iter().collect();
+        assert_eq!(numbers, [CHANGE_ATTR_TYPE, MODE_UMASK]);
+        for minor in [Minor::V40, Minor::V41] {
+            assert!(supported(minor).and(later).is_empty());
+            assert!(write_only(minor).and(later).is_empty());
+            assert!(exclusive_create(minor).and(later).is_empty());
         }
     }
 

@@ -166,7 +166,7 @@ impl Callbacks {
     ) -> Result<Results, Failure> {
         let place = Place {
             session: session.id,
-            minor: session.client.minor,
+            minor: session.minor,
             slot: slot.slot,
             number: slot.number,
             highest: session.back.highest(),

@@ -15,7 +15,7 @@ use crate::xdr::{BadXdr, Decode, Encode, Reader, Writer, xdr_struct};
 const CALL: u32 = 0;
 const REPLY: u32 = 1;
 const RPC_VERSION: u32 = 2;
-/// Version of the callback program. It is 1 for either minor version (RFC 7531, RFC 5662), which
+/// Version of the callback program. It is 1 for any minor version (RFC 7531, RFC 5662), which
 /// stands in the COMPOUND.
 const PROGRAM_VERSION: u32 = 1;
 const CB_NULL: u32 = 0;
@@ -34,7 +34,7 @@ const CB_NOTIFY_LOCK: u32 = 13;
 pub(super) struct Place {
     /// The session.
     pub(super) session: SessionId,
-    /// The minor version of the session's client.
+    /// The minor version of the session.
     pub(super) minor: Minor,
     /// Slot of the back channel.
     pub(super) slot: u32,

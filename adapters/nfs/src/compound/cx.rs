@@ -56,9 +56,9 @@ impl OpError for Status {
 pub enum Mode {
     /// 4.0: state belongs to owners with sequence numbers.
     V40,
-    /// 4.1 without a session.
-    Lone,
-    /// 4.1 after SEQUENCE.
+    /// 4.1 or later, without a session.
+    Lone(Minor),
+    /// 4.1 or later, after SEQUENCE.
     Session(InSession),
 }
 
@@ -97,9 +97,10 @@ pub struct Cx {
 impl Cx {
     /// The minor version.
     pub fn minor(&self) -> Minor {
-        match self.mode {
+        match &self.mode {
             Mode::V40 => Minor::V40,
-            Mode::Lone | Mode::Session(_) => Minor::V41,
+            Mode::Lone(minor) => *minor,
+            Mode::Session(session) => session.session.minor,
         }
     }
 
@@ -107,7 +108,7 @@ impl Cx {
     pub fn session(&self) -> Result<&InSession, Status> {
         match &self.mode {
             Mode::Session(session) => Ok(session),
-            Mode::V40 | Mode::Lone => Err(Status::OpNotInSession),
+            Mode::V40 | Mode::Lone(_) => Err(Status::OpNotInSession),
         }
     }
 
@@ -115,7 +116,7 @@ impl Cx {
     pub fn session_client(&self) -> Option<&Arc<Client>> {
         match &self.mode {
             Mode::Session(session) => Some(&session.client),
-            Mode::V40 | Mode::Lone => None,
+            Mode::V40 | Mode::Lone(_) => None,
         }
     }
 

@@ -13,10 +13,10 @@ use crate::types::Minor;
 pub enum Plan {
     /// 4.0: any operations, no session.
     V40(Vec<Op>),
-    /// 4.1: one operation that needs no session; also a first operation that is unknown
+    /// 4.1 and later: one operation that needs no session; also a first operation that is unknown
     /// or unreadable, which fails as such.
     Lone(Op),
-    /// 4.1: SEQUENCE and what it gates.
+    /// 4.1 and later: SEQUENCE and what it gates.
     Sequenced(ops::sequence::Args, Vec<Op>),
     /// The first operation is refused with this status, none is run.
     Refused(Op, Status),

@@ -37,7 +37,7 @@ pub async fn serve(server: Arc<Server>, call: Call, request: Request, reply: Buf
         call,
         mode: match minor {
             Minor::V40 => Mode::V40,
-            Minor::V41 => Mode::Lone,
+            Minor::V41 | Minor::V42 => Mode::Lone(minor),
         },
         now,
         current: None,
@@ -270,7 +270,7 @@ impl Cx {
         match &self.mode {
             Mode::V40 => Status::Resource,
             Mode::Session(session) if session.limited_by_cache => Status::RepTooBigToCache,
-            Mode::Lone | Mode::Session(_) => Status::RepTooBig,
+            Mode::Lone(_) | Mode::Session(_) => Status::RepTooBig,
         }
     }
 }

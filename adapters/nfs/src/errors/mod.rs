@@ -1,6 +1,7 @@
 //! What each operation may answer beside success: one row per operation and minor version.
 //! <https://www.rfc-editor.org/rfc/rfc8881#section-15.2>,
-//! <https://www.rfc-editor.org/rfc/rfc7530#section-13.2>
+//! <https://www.rfc-editor.org/rfc/rfc7530#section-13.2>,
+//! <https://www.rfc-editor.org/rfc/rfc7862#section-11.2>
 //!
 //! Clients are written against these lists, and file systems are not: the loop holds every
 //! operation to its row, and replaces what does not stand there by what means nearly the same.
@@ -8,6 +9,7 @@
 
 mod v40;
 mod v41;
+mod v42;
 
 use crate::status::Status;
 use crate::table::{FIRST, row};
@@ -60,7 +62,7 @@ macro_rules! of {
 /// The rows: number and name, what it has in common with others, and what it has alone.
 macro_rules! errors {
     ($($number:literal $name:ident [$($common:ident)*] $($status:ident)*;)*) => {
-        /// In the order of their numbers, from the table's first on.
+        /// In the order of their numbers, without a gap.
         pub(super) static ROWS: &[Statuses] = &[$(of!($($status)*)$(.and($common))*,)*];
 
         #[cfg(test)]
@@ -75,14 +77,17 @@ const ILLEGAL: Statuses = of!(Badxdr OpIllegal);
 
 /// Whether the operation of this number may answer so.
 pub fn allows(minor: Minor, number: u32, status: Status) -> bool {
-    let rows = match minor {
-        Minor::V40 => v40::ROWS,
-        Minor::V41 => v41::ROWS,
+    status == Status::Ok || list(minor, number).unwrap_or(ILLEGAL).contains(status)
+}
+
+fn list(minor: Minor, number: u32) -> Option<Statuses> {
+    let (first, rows) = match minor {
+        Minor::V40 => (FIRST, v40::ROWS),
+        Minor::V42 if number == v42::GETDEVICELIST.0 => return Some(v42::GETDEVICELIST.1),
+        Minor::V42 if number >= v42::FIRST => (v42::FIRST, v42::ROWS),
+        Minor::V41 | Minor::V42 => (FIRST, v41::ROWS),
     };
-    let row = number
-        .checked_sub(FIRST)
-        .and_then(|at| rows.get(at as usize));
-    status == Status::Ok || row.copied().unwrap_or(ILLEGAL).contains(status)
+    rows.get(number.checked_sub(first)? as usize).copied()
 }
 
 /// What the operation of this number tells its client when `status` came of it.
@@ -146,7 +151,7 @@ fn nearest(status: Status) -> Option<Status> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::{self, Minors, OP_ILLEGAL};
+    use crate::table::{self, OP_ILLEGAL};
 
     #[test]
     fn a_stateid_that_has_lost_its_meaning_is_a_bad_one_where_nothing_else_may_be_said() {
@@ -162,16 +167,13 @@ mod tests {
 
     #[test]
     fn every_operation_has_its_row_in_each_minor_version_that_knows_its_number() {
-        for (listed, minors) in [
-            (v40::NAMES, &[Minors::All, Minors::Only40][..]),
-            (
-                v41::NAMES,
-                &[Minors::All, Minors::Only40, Minors::From41][..],
-            ),
+        let v42 = [v41::NAMES, v42::NAMES].concat();
+        for (listed, minor) in [
+            (v40::NAMES, Minor::V40),
+            (v41::NAMES, Minor::V41),
+            (&v42, Minor::V42),
         ] {
-            let known = table::ROWS
-                .iter()
-                .filter(|row| minors.contains(&row.minors));
+            let known = table::ROWS.iter().filter(|row| row.minors.known_in(minor));
             let known: Vec<_> = known.map(|row| (row.number, row.name)).collect();
             assert_eq!(listed, known);
         }
@@ -188,6 +190,13 @@ mod tests {
             (Minor::V41, 30, Status::Ok, true),
             (Minor::V40, 53, Status::Badsession, false),
             (Minor::V40, 53, Status::OpIllegal, true),
+            (Minor::V42, 53, Status::Badsession, true),
+            (Minor::V41, 48, Status::BadCookie, true),
+            (Minor::V42, 48, Status::BadCookie, false),
+            (Minor::V42, 48, Status::Notsupp, true),
+            (Minor::V41, 59, Status::Nospc, false),
+            (Minor::V42, 59, Status::Nospc, true),
+            (Minor::V42, 69, Status::UnionNotsupp, true),
             (Minor::V41, OP_ILLEGAL, Status::OpIllegal, true),
             (Minor::V41, u32::MAX, Status::Inval, false),
         ] {

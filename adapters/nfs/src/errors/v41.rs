@@ -4,18 +4,18 @@
 use super::{Statuses, errors, of};
 
 /// What an operation in a session may always answer.
-const SESSION: Statuses =
+pub(super) const SESSION: Statuses =
     of!(Deadsession RepTooBig RepTooBigToCache ReqTooBig RetryUncachedRep TooManyOps);
 /// What one with arguments may.
-const PLAIN: Statuses = of!(Badxdr Delay OpNotInSession Serverfault);
+pub(super) const PLAIN: Statuses = of!(Badxdr Delay OpNotInSession Serverfault);
 /// What one that uses the current file handle may.
-const HANDLE: Statuses = of!(Fhexpired Moved Nofilehandle Stale);
+pub(super) const HANDLE: Statuses = of!(Fhexpired Moved Nofilehandle Stale);
 /// What one that uses a stateid may.
-const STATEID: Statuses = of!(AdminRevoked BadStateid DelegRevoked Expired OldStateid);
+pub(super) const STATEID: Statuses = of!(AdminRevoked BadStateid DelegRevoked Expired OldStateid);
 /// What one that is given a name may.
 const NAME: Statuses = of!(Badchar Badname Inval Nametoolong);
 /// What one that writes to the disk may.
-const CHANGE: Statuses = of!(Dquot Io Nospc Rofs);
+pub(super) const CHANGE: Statuses = of!(Dquot Io Nospc Rofs);
 
 // Not in the list of §15.2, but in the words on the operation itself:
 

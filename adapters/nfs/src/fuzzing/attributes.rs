@@ -16,7 +16,7 @@ const SAME: u32 = 10009;
 /// of what GETATTR has just given succeeds and NVERIFY says that it is the same (RFC 8881 §18.31).
 pub fn attributes(data: &[u8]) {
     if let Ok(attributes) = Reader::new(Bytes::copy_from_slice(data)).read::<FAttr>() {
-        for minor in [Minor::V40, Minor::V41] {
+        for minor in [Minor::V40, Minor::V41, Minor::V42] {
             let _ = attributes.settable(minor);
         }
     }

@@ -378,7 +378,7 @@ async fn operations_bytes_and_locks_are_counted_and_timed() {
         Status::OpIllegal
     );
     assert_eq!(requests("ILLEGAL", "NFS4ERR_OP_ILLEGAL"), Some(1));
-    h.compound(2).putrootfh().run().await;
+    h.compound(3).putrootfh().run().await;
     assert_eq!(total(&host, "dittofs_nfs_minor_version_mismatch_total"), 1);
 
     let limits = h.server.settings().limits();

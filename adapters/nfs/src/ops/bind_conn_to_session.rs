@@ -56,7 +56,7 @@ impl Operation for Args {
     type Err = Status;
 
     async fn run(self, cx: &mut Cx) -> Result<Ok, Status> {
-        let session = cx.server.state.session(self.session)?;
+        let session = cx.server.state.session_of(cx.minor(), self.session)?;
         let connection = &cx.call.connection;
         let most = cx.settings.connections_per_session();
         let direction = session.bind(&connection.link, self.direction, most)?;

@@ -197,6 +197,7 @@ impl Operation for Args {
         let id = SessionId(random()?);
         let creation = Creation {
             client: self.client,
+            minor: cx.minor(),
             sequence: self.sequence,
             principal: Principal::from(&cx.call.auth),
             link: &cx.call.connection.link,

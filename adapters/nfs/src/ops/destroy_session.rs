@@ -24,6 +24,7 @@ impl Operation for Args {
         if own && !cx.is_last {
             return Err(Status::NotOnlyOp);
         }
+        cx.server.state.session_of(cx.minor(), self.session)?;
         // Its own session lives on in this request until the reply is out.
         cx.server
             .state

@@ -7,7 +7,7 @@ use crate::compound::{Cx, Operation};
 use crate::state::Principal;
 use crate::state::v41::Exchange;
 use crate::status::Status;
-use crate::types::{Bitmap, ClientId, Minor, OPAQUE_MAX, Verifier};
+use crate::types::{Bitmap, ClientId, Family, OPAQUE_MAX, Verifier};
 use crate::xdr::{BadXdr, Decode, Encode, Reader, Writer, xdr_struct};
 
 /// The client can deal with moved file systems (EXCHGID4_FLAG_SUPP_MOVED_*).
@@ -176,6 +176,7 @@ impl Operation for Args {
         self.protection.check()?;
         let exchange = Exchange {
             owner: self.owner.0,
+            minor: cx.minor(),
             verifier: self.verifier,
             principal: Principal::from(&cx.call.auth),
             update: self.flags & UPD_CONFIRMED_REC_A != 0,
@@ -183,7 +184,7 @@ impl Operation for Args {
         let server = &cx.server;
         let limits = server.settings().limits();
         if !exchange.update {
-            let name = (Minor::V41, exchange.owner.clone());
+            let name = (Family::Sessions, exchange.owner.clone());
             let give = server.give_name(&name, exchange.principal, cx.now, limits.lease);
             give.await;
         }

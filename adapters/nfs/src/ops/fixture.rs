@@ -86,7 +86,7 @@ impl Fixture {
             },
             mode: match minor {
                 Minor::V40 => Mode::V40,
-                Minor::V41 => Mode::Lone,
+                Minor::V41 | Minor::V42 => Mode::Lone(minor),
             },
             now: Instant::now(),
             current: None,

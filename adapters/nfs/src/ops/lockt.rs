@@ -73,8 +73,8 @@ fn require_file(minor: Minor, kind: Kind) -> Result<(), Status> {
         (Kind::File, _) => Ok(()),
         (Kind::Dir, _) => Err(Status::Isdir),
         (_, Minor::V40) => Err(Status::Inval),
-        (Kind::Symlink, Minor::V41) => Err(Status::Symlink),
-        (_, Minor::V41) => Err(Status::WrongType),
+        (Kind::Symlink, Minor::V41 | Minor::V42) => Err(Status::Symlink),
+        (_, Minor::V41 | Minor::V42) => Err(Status::WrongType),
     }
 }
 

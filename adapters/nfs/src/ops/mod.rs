@@ -3,13 +3,18 @@
 //! To add one: a file here, a row in [`table`](crate::table).
 
 pub mod access;
+pub mod allocate;
 pub mod backchannel_ctl;
 pub mod bind_conn_to_session;
+pub mod clone;
 pub mod close;
 pub mod commit;
+pub mod copy;
+pub mod copy_notify;
 pub mod courtesy;
 pub mod create;
 pub mod create_session;
+pub mod deallocate;
 pub mod delegpurge;
 pub mod delegreturn;
 pub mod destroy_clientid;
@@ -22,9 +27,12 @@ pub mod getdeviceinfo;
 pub mod getdevicelist;
 pub mod getfh;
 pub mod io;
+pub mod io_advise;
 pub mod layoutcommit;
+pub mod layouterror;
 pub mod layoutget;
 pub mod layoutreturn;
+pub mod layoutstats;
 pub mod link;
 pub mod lock;
 pub mod lockt;
@@ -32,6 +40,8 @@ pub mod locku;
 pub mod lookup;
 pub mod lookupp;
 pub mod nverify;
+pub mod offload_cancel;
+pub mod offload_status;
 pub mod open;
 pub mod open_confirm;
 pub mod open_downgrade;
@@ -41,6 +51,7 @@ pub mod putfh;
 pub mod putpubfh;
 pub mod putrootfh;
 pub mod read;
+pub mod read_plus;
 pub mod readdir;
 pub mod readlink;
 pub mod reclaim;
@@ -53,6 +64,7 @@ pub mod restorefh;
 pub mod savefh;
 pub mod secinfo;
 pub mod secinfo_no_name;
+pub mod seek;
 pub mod sequence;
 pub mod set_ssv;
 pub mod setattr;
@@ -62,6 +74,7 @@ pub mod test_stateid;
 pub mod verify;
 pub mod want_delegation;
 pub mod write;
+pub mod write_same;
 
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -74,7 +87,7 @@ use crate::types::Minor;
 /// neither file nor directory nor symbolic link than NFS4ERR_INVAL, RFC 8881 has.
 fn not_a_file(cx: &Cx, status: Status) -> Status {
     match (cx.minor(), status) {
-        (Minor::V41, Status::Inval) => Status::WrongType,
+        (Minor::V41 | Minor::V42, Status::Inval) => Status::WrongType,
         (_, status) => status,
     }
 }

@@ -36,7 +36,7 @@ impl Operation for Args {
             // Attributes have no attributes; RFC 7530 §16.17 has no better status for it.
             return Err(match cx.minor() {
                 Minor::V40 => Status::Notsupp,
-                Minor::V41 => Status::WrongType,
+                Minor::V41 | Minor::V42 => Status::WrongType,
             });
         }
         let fs = &object.share.fs;

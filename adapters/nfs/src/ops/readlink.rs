@@ -31,7 +31,7 @@ impl Operation for Args {
         // RFC 7530 §16.25.5 has no better status for what is no link.
         let wrong_type = match cx.minor() {
             Minor::V40 => Status::Inval,
-            Minor::V41 => Status::WrongType,
+            Minor::V41 | Minor::V42 => Status::WrongType,
         };
         let Object::Share(link) = cx.object()? else {
             return Err(wrong_type);

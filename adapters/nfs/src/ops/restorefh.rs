@@ -25,7 +25,7 @@ impl Operation for Args {
             // RFC 8881 §18.27.3 says NOFILEHANDLE, RFC 7530 §16.27.4 RESTOREFH.
             return Err(match cx.minor() {
                 Minor::V40 => Status::Restorefh,
-                Minor::V41 => Status::Nofilehandle,
+                Minor::V41 | Minor::V42 => Status::Nofilehandle,
             });
         };
         let stateid = cx.saved_stateid;

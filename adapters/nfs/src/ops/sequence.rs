@@ -1,4 +1,4 @@
-//! SEQUENCE: what every 4.1 request that uses a session begins with.
+//! SEQUENCE: what every request that uses a session begins with.
 //! <https://www.rfc-editor.org/rfc/rfc8881#section-18.46>
 
 use crate::compound::{Cx, Operation};
@@ -63,7 +63,7 @@ pub fn begin(cx: &Cx, announced: usize, start: usize, args: &Args) -> Result<Beg
     let limits = settings.limits();
     cx.server
         .state
-        .session(args.session)?
+        .session_of(cx.minor(), args.session)?
         .begin(&info, args, &limits, cx.now)
 }
 

@@ -170,7 +170,7 @@ async fn truncate(cx: &mut Cx, stateid: StateId, size: u64) -> Result<(), Status
         return Err(match (cx.minor(), kind) {
             (Minor::V40, Kind::Dir) => Status::Isdir,
             (Minor::V40, _) => Status::Inval,
-            (Minor::V41, _) => Status::WrongType,
+            (Minor::V41 | Minor::V42, _) => Status::WrongType,
         });
     }
     if size > fs.info().max_file_size {

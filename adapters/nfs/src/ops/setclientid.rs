@@ -9,7 +9,7 @@ use crate::entropy::random;
 use crate::state::Principal;
 use crate::state::v40::{Callback, Introduced, Introduction};
 use crate::status::Status;
-use crate::types::{ClientId, Minor, OPAQUE_MAX, Verifier};
+use crate::types::{ClientId, Family, OPAQUE_MAX, Verifier};
 use crate::xdr::{BadXdr, Decode, Reader, Writer, xdr_struct};
 
 /// Longest network id or universal address that is remembered; a longer one is none.
@@ -118,7 +118,7 @@ impl Operation for Args {
             confirm,
         };
         let limits = cx.settings.limits();
-        let name = (Minor::V40, introduction.owner.clone());
+        let name = (Family::V40, introduction.owner.clone());
         let give = cx
             .server
             .give_name(&name, introduction.principal, cx.now, limits.lease);

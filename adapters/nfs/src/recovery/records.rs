@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 
 use crate::state::grace::{Claimant, Name};
 use crate::state::{Principal, Standing};
-use crate::types::{ClientId, Minor};
+use crate::types::{ClientId, Family};
 use crate::xdr::{BadXdr, Decode, Encode, Reader, Writer};
 
 const PREFIX: &str = "client/";
@@ -131,9 +131,9 @@ impl Records {
 
 impl Encode for Value {
     fn encode(&self, writer: &mut Writer) {
-        let (minor, owner) = &self.name;
+        let (family, owner) = &self.name;
         writer.write(&VERSION);
-        writer.write(&(*minor as u32));
+        writer.write(&(*family as u32));
         writer.opaque(owner);
         match self.principal {
             Principal::Nobody => writer.write(&0_u32),
@@ -151,7 +151,7 @@ impl Decode for Value {
         if reader.read::<u32>()? != VERSION {
             return Err(BadXdr);
         }
-        let minor = Minor::from_number(reader.read()?).ok_or(BadXdr)?;
+        let family = Family::from_number(reader.read()?).ok_or(BadXdr)?;
         let owner = reader.read()?;
         let principal = match reader.read::<u32>()? {
             0 => Principal::Nobody,
@@ -159,7 +159,7 @@ impl Decode for Value {
             _ => return Err(BadXdr),
         };
         Ok(Self {
-            name: (minor, owner),
+            name: (family, owner),
             principal,
             reclaimable: reader.read()?,
         })
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     fn name(owner: &'static str) -> Name {
-        (Minor::V41, Bytes::from_static(owner.as_bytes()))
+        (Family::Sessions, Bytes::from_static(owner.as_bytes()))
     }
 
     fn standing(id: u64, reclaimable: bool) -> Standing {
@@ -224,7 +224,7 @@ mod tests {
     fn a_value_is_read_as_it_was_written() {
         for principal in [Principal::Nobody, Principal::Sys(12)] {
             let value = Value {
-                name: (Minor::V40, Bytes::from_static(b"odd")),
+                name: (Family::V40, Bytes::from_static(b"odd")),
                 principal,
                 reclaimable: true,
             };

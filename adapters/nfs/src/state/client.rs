@@ -1,4 +1,4 @@
-//! One confirmed client, of either minor version.
+//! One confirmed client, of any minor version.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -44,7 +44,7 @@ pub struct Client {
     pub verifier: Verifier,
     /// Who established it.
     pub principal: Principal,
-    /// The minor version that it speaks.
+    /// The minor version in which it introduced itself.
     pub minor: Minor,
     /// How it is called, if it came by SETCLIENTID. Ends with the client.
     pub dial: Arc<Dial>,
@@ -95,9 +95,9 @@ impl Client {
         self.minor == Minor::V40
     }
 
-    /// What it calls itself, and in which minor version.
+    /// What it calls itself, and in which minor versions.
     pub fn name(&self) -> Name {
-        (self.minor, self.owner.clone())
+        (self.minor.family(), self.owner.clone())
     }
 
     /// Notes where it is.

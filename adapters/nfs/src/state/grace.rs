@@ -16,13 +16,13 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::{Client, Principal};
-use crate::types::Minor;
+use crate::types::Family;
 
 /// While clients reclaim, the end waits for this long after the last reclaim, but not forever.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What a client calls itself, in which minor version: the two know nothing of each other.
-pub type Name = (Minor, Bytes);
+/// What a client calls itself, in which minor versions: the two families know nothing of each other.
+pub type Name = (Family, Bytes);
 
 /// A client that is on record from before the restart, and may reclaim.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -215,8 +215,8 @@ mod tests {
     const LEASE: Duration = Duration::from_mins(1);
     const ME: Principal = Principal::Sys(0);
 
-    fn name(minor: Minor, owner: &'static str) -> Name {
-        (minor, Bytes::from_static(owner.as_bytes()))
+    fn name(family: Family, owner: &'static str) -> Name {
+        (family, Bytes::from_static(owner.as_bytes()))
     }
 
     fn begun(names: &[Name], now: Instant) -> Grace {
@@ -239,23 +239,26 @@ mod tests {
 
     #[test]
     fn only_who_was_on_record_is_expected_and_only_as_who_it_was() {
-        let (a, b) = (name(Minor::V41, "a"), name(Minor::V40, "b"));
+        let (a, b) = (name(Family::Sessions, "a"), name(Family::V40, "b"));
         let grace = begun(&[a.clone(), b.clone()], Instant::now());
         assert!(grace.is_active() && grace.expects(&a, ME) && grace.expects(&b, ME));
-        assert!(!grace.expects(&name(Minor::V40, "a"), ME));
-        assert!(!grace.expects(&name(Minor::V41, "c"), ME));
+        assert!(!grace.expects(&name(Family::V40, "a"), ME));
+        assert!(!grace.expects(&name(Family::Sessions, "c"), ME));
         assert!(!grace.expects(&a, Principal::Sys(1)));
     }
 
     #[test]
     fn it_ends_early_when_all_are_done() {
-        let (a, b) = (name(Minor::V41, "a"), name(Minor::V41, "b"));
+        let (a, b) = (name(Family::Sessions, "a"), name(Family::Sessions, "b"));
         let now = Instant::now();
         let grace = begun(&[a.clone(), b.clone()], now);
         assert!(grace.expects(&a, ME));
         assert!(!grace.done(&a) && !grace.done(&a));
         assert!(!grace.expects(&a, ME), "it said so");
-        assert!(!grace.done(&name(Minor::V41, "c")), "nobody waits for it");
+        assert!(
+            !grace.done(&name(Family::Sessions, "c")),
+            "nobody waits for it"
+        );
         let report = grace.report(now + Duration::from_secs(10));
         assert_eq!((report.expected, report.done), (2, 1));
         assert_eq!(report.remaining, Duration::from_secs(80));
@@ -264,7 +267,7 @@ mod tests {
 
     #[test]
     fn its_end_has_a_step_in_which_nothing_is_granted() {
-        let a = name(Minor::V41, "a");
+        let a = name(Family::Sessions, "a");
         let now = Instant::now();
         let grace = begun(std::slice::from_ref(&a), now);
         assert!(!grace.is_due(now + LENGTH / 2));
@@ -279,7 +282,7 @@ mod tests {
 
     #[test]
     fn who_is_reclaiming_at_the_end_may_go_on_for_a_lease_at_most() {
-        let a = name(Minor::V40, "a");
+        let a = name(Family::V40, "a");
         let now = Instant::now();
         let grace = begun(&[a], now);
         let end = now + LENGTH;

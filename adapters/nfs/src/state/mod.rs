@@ -35,7 +35,7 @@ use std::time::{Duration, Instant};
 use dittofs_sdk::vfs::File;
 
 use crate::status::Status;
-use crate::types::{Minor, SessionId};
+use crate::types::{Family, Minor, SessionId};
 
 pub use answers::Answers;
 pub use back::{Back, BackSlot, Backchannel};
@@ -108,6 +108,17 @@ impl State {
         self.sessions.find(&id).ok_or(Status::Badsession)
     }
 
+    /// The session of this name, if it was made in this minor version: nothing that one hands out
+    /// may be used in another (RFC 8881 §2.7).
+    pub fn session_of(&self, minor: Minor, id: SessionId) -> Result<Arc<Session>, Status> {
+        let session = self.session(id)?;
+        if session.minor == minor {
+            Ok(session)
+        } else {
+            Err(Status::Badsession)
+        }
+    }
+
     /// What is to be on record of the client of this name; nothing if there is none.
     pub fn standing(&self, name: &grace::Name) -> Option<Standing> {
         let client = self.named(name)?;
@@ -115,10 +126,10 @@ impl State {
     }
 
     /// The confirmed client of this name.
-    pub fn named(&self, (minor, owner): &grace::Name) -> Option<Arc<Client>> {
-        match minor {
-            Minor::V40 => self.clients.v40.lock().confirmed(owner),
-            Minor::V41 => self.clients.v41.lock().confirmed(owner),
+    pub fn named(&self, (family, owner): &grace::Name) -> Option<Arc<Client>> {
+        match family {
+            Family::V40 => self.clients.v40.lock().confirmed(owner),
+            Family::Sessions => self.clients.v41.lock().confirmed(owner),
         }
     }
 

@@ -155,7 +155,7 @@ impl Side {
         let target = share.slots();
         let id = SessionId([number as u8; 16]);
         let session = Session::new(
-            id,
+            (id, Minor::V41),
             Arc::new(client),
             fore,
             share,

@@ -23,7 +23,7 @@ use crate::ops::bind_conn_to_session::Wanted;
 use crate::ops::create_session::ChannelAttrs;
 use crate::ops::sequence;
 use crate::status::Status;
-use crate::types::SessionId;
+use crate::types::{Minor, SessionId};
 
 /// Size of an accepted reply's RPC header. The channel's limits include it (RFC 8881 §18.36.3),
 /// results are counted without.
@@ -52,6 +52,8 @@ pub struct Session {
     pub id: SessionId,
     /// Whose it is.
     pub client: Arc<Client>,
+    /// The minor version that it was made in: of its requests, and of its callbacks.
+    pub minor: Minor,
     /// Limits of requests and replies.
     pub fore: Fore,
     /// The channel of callbacks.
@@ -147,7 +149,7 @@ impl Limit {
 
 impl Session {
     pub(super) fn new(
-        id: SessionId,
+        (id, minor): (SessionId, Minor),
         client: Arc<Client>,
         fore: Fore,
         share: Share,
@@ -158,6 +160,7 @@ impl Session {
         Self {
             id,
             client,
+            minor,
             fore,
             back: Back::new(target, back),
             slots: SlotTable::new(share.slots()),

@@ -64,6 +64,7 @@ impl World {
     fn exchange(&self) -> (ClientId, u32) {
         let exchange = Exchange {
             owner: Bytes::from_static(b"a"),
+            minor: Minor::V41,
             verifier: Verifier([1; 8]),
             principal: ME,
             update: false,
@@ -87,6 +88,7 @@ impl World {
         };
         let creation = Creation {
             client,
+            minor: Minor::V41,
             sequence,
             principal: ME,
             link: &Link::new(1),

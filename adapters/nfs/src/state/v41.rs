@@ -1,4 +1,4 @@
-//! How 4.1 clients come and go.
+//! How clients of 4.1 and later come and go.
 //! <https://www.rfc-editor.org/rfc/rfc8881#section-18.35.4>,
 //! <https://www.rfc-editor.org/rfc/rfc8881#section-18.36.4>
 
@@ -22,6 +22,8 @@ use crate::types::{ClientId, Minor, SessionId, Verifier};
 pub struct Exchange {
     /// What the client calls itself.
     pub owner: Bytes,
+    /// In which minor version.
+    pub minor: Minor,
     /// Which incarnation it is.
     pub verifier: Verifier,
     /// Who calls.
@@ -46,6 +48,8 @@ pub struct Exchanged {
 pub struct Creation<'a> {
     /// The client.
     pub client: ClientId,
+    /// The minor version of the session.
+    pub minor: Minor,
     /// Number of this CREATE_SESSION among the client's.
     pub sequence: u32,
     /// Who calls.
@@ -78,6 +82,7 @@ pub(super) struct Confirmed {
 /// Waits for its first CREATE_SESSION.
 pub(super) struct Pending {
     id: ClientId,
+    minor: Minor,
     verifier: Verifier,
     principal: Principal,
     since: Instant,
@@ -185,6 +190,7 @@ impl State {
         let id = self.clients.next_id();
         let pending = Pending {
             id,
+            minor: exchange.minor,
             verifier: exchange.verifier,
             principal: exchange.principal,
             since: now,
@@ -284,7 +290,7 @@ impl State {
                 let pending = owner.pending.take().ok_or(Status::StaleClientid)?;
                 let client = Arc::new(Client::new(
                     pending.id,
-                    Minor::V41,
+                    pending.minor,
                     name,
                     pending.verifier,
                     pending.principal,
@@ -303,7 +309,7 @@ impl State {
             }
         };
         let session = Arc::new(Session::new(
-            creation.id,
+            (creation.id, creation.minor),
             Arc::clone(&client),
             fore,
             share,

@@ -76,6 +76,8 @@ fn judge(number: u32, reader: &mut Reader) {
         }
         // FSCHARSET_CAP4_*
         76 => assert_eq!(reader.read::<u32>().unwrap() & !3, 0),
+        // change_attr_type4
+        79 => assert!(reader.read::<u32>().unwrap() <= 4),
         // open_arguments4: five bitmaps.
         86 => {
             for _ in 0..5 {
@@ -103,7 +105,7 @@ async fn every_value_is_one_of_its_type() {
     let shares = ["", "export", "ro", "deep", "deep/down"];
     let kinds = ["file", "dir", "symlink", "block", "char", "fifo", "socket"];
     let objects = kinds.map(|kind| format!("export/{kind}"));
-    for minor in [Minor::V40, Minor::V41] {
+    for minor in [Minor::V40, Minor::V41, Minor::V42] {
         for path in shares.into_iter().chain(objects.iter().map(String::as_str)) {
             let mut cx = fixture.at(minor, path).await;
             let (present, mut reader) = values(&mut cx, minor).await;

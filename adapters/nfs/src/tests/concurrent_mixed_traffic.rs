@@ -1,4 +1,4 @@
-//! Many clients of both minor versions at once, over shared connections and connections of their
+//! Many clients of all minor versions at once, over shared connections and connections of their
 //! own; every reply is checked, and every retry is answered byte for byte.
 
 use std::collections::HashMap;
@@ -73,14 +73,20 @@ impl Random {
     }
 }
 
-/// One client of either minor version; its 4.1 requests go through random slots.
+/// One session, with the number of the last request in each slot.
+struct Gated {
+    minor: u32,
+    id: SessionId,
+    numbers: [u32; 4],
+}
+
+/// One client of all minor versions; its requests of 4.1 and 4.2 go through random slots.
 struct Mixed<'h> {
     h: &'h Harness,
     line: Arc<Line>,
     name: String,
     old: ClientId,
-    session: SessionId,
-    numbers: [u32; 4],
+    sessions: [Gated; 2],
     made: u32,
 }
 
@@ -90,7 +96,7 @@ impl Mixed<'_> {
         match random.below(6) {
             0 => self.plain(&tag).await,
             1 => {
-                let unknown = self.h.compound(2 + random.below(9) as u32);
+                let unknown = self.h.compound(3 + random.below(9) as u32);
                 let reply = self.line.call(unknown.tag(&tag).putrootfh()).await;
                 self.check(&reply, &tag, Status::MinorVersMismatch, 0);
             }
@@ -112,13 +118,14 @@ impl Mixed<'_> {
     /// In the session: a directory is made, or looked up under a name that nobody has; now and
     /// then the reply is asked for again.
     async fn gated(&mut self, random: &mut Random, tag: &str, make: bool) {
-        let slot = random.below(self.numbers.len() as u64) as usize;
-        self.numbers[slot] += 1;
-        let number = self.numbers[slot];
+        let gated = &mut self.sessions[random.below(2) as usize];
+        let slot = random.below(gated.numbers.len() as u64) as usize;
+        gated.numbers[slot] += 1;
+        let number = gated.numbers[slot];
         let name = format!("{}-{}", self.name, self.made);
-        let (h, session) = (self.h, self.session);
+        let (h, minor, session) = (self.h, gated.minor, gated.id);
         let request = || {
-            let compound = h.compound(1).tag(tag);
+            let compound = h.compound(minor).tag(tag);
             let compound = compound.sequence(session, number, slot as u32, true);
             let compound = compound.putrootfh().lookup("export");
             if make {
@@ -139,7 +146,7 @@ impl Mixed<'_> {
             assert_eq!(self.line.call(request()).await.bytes, reply.bytes);
         }
         if random.below(5) == 0 {
-            let other = h.compound(1).tag(tag);
+            let other = h.compound(minor).tag(tag);
             let other = other.sequence(session, number + 2, slot as u32, true);
             let reply = self.line.call(other.putrootfh()).await;
             self.check(&reply, tag, Status::SeqMisordered, 1);
@@ -164,25 +171,35 @@ fn assert_sequence(reply: &Reply, tag: &str, session: SessionId, number: u32, sl
     assert_eq!(reply.bytes[results..results + expected.len()], expected);
 }
 
+/// A session of this minor version; that of 4.2 is another one of the client that 4.1 knows.
+async fn gated(h: &Harness, line: &Line, minor: u32, name: &str) -> Gated {
+    let mut reply = line.call(h.compound(minor).exchange_id(name, 1, 0)).await;
+    let (client, number) = (reply.ok_body(), reply.body());
+    let create = h.compound(minor);
+    let create = create.create_session(client, number, &crate::testing::Channel::default());
+    Gated {
+        minor,
+        id: line.call(create).await.ok_body(),
+        numbers: [0; 4],
+    }
+}
+
 async fn client(h: &Harness, line: Arc<Line>, name: String) -> Mixed<'_> {
     let setclientid = h.compound(0).setclientid(&name, 1);
     let mut reply = line.call(setclientid).await;
     let (old, confirm) = (reply.ok_body(), reply.body());
     let confirm = h.compound(0).setclientid_confirm(old, confirm);
     line.call(confirm).await.ok();
-    let mut reply = line.call(h.compound(1).exchange_id(&name, 1, 0)).await;
-    let (id, number) = (reply.ok_body(), reply.body());
-    let create = h
-        .compound(1)
-        .create_session(id, number, &crate::testing::Channel::default());
-    let session = line.call(create).await.ok_body();
+    let sessions = [
+        gated(h, &line, 1, &name).await,
+        gated(h, &line, 2, &name).await,
+    ];
     Mixed {
         h,
         line,
         name,
         old,
-        session,
-        numbers: [0; 4],
+        sessions,
         made: 0,
     }
 }
@@ -207,13 +224,13 @@ async fn every_reply_is_the_right_one() {
             for step in 0..REQUESTS {
                 client.step(&mut random, step).await;
             }
-            (client.session, client.made)
+            (client.sessions.map(|session| session.id), client.made)
         }));
     }
     let mut sessions = Vec::new();
     for (task, running) in tasks.into_iter().enumerate() {
-        let (session, made) = running.await.unwrap();
-        sessions.push(session);
+        let (ids, made) = running.await.unwrap();
+        sessions.extend(ids);
         // Each name was made once, and the next one was not.
         for (count, status) in [(made - 1, Status::Ok), (made, Status::Noent)] {
             let name = format!("c{task}-{count}");
@@ -223,5 +240,5 @@ async fn every_reply_is_the_right_one() {
     }
     sessions.sort_unstable();
     sessions.dedup();
-    assert_eq!(sessions.len(), TASKS as usize, "sessions are unique");
+    assert_eq!(sessions.len(), 2 * TASKS as usize, "sessions are unique");
 }

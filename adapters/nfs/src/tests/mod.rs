@@ -9,6 +9,7 @@ mod concurrent_mixed_traffic;
 mod current_stateid;
 mod exactly_once;
 mod many_to_many;
+mod minor_version_2;
 mod optional_operations;
 mod rfc_map;
 mod settings_have_readers;

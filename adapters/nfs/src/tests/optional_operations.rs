@@ -61,11 +61,96 @@ const NOT_OFFERED: [(u32, Arguments); 6] = [
     }),
 ];
 
+/// Operations of 4.2 that are not offered (RFC 7862 §13), with good arguments.
+const NOT_OFFERED_42: [(u32, Arguments); 13] = [
+    // ALLOCATE, COPY, COPY_NOTIFY, DEALLOCATE
+    (59, |w| range(w, 1)),
+    (60, |w| {
+        stateid(w);
+        range(w, 2);
+        w.write(&true);
+        w.write(&true);
+        w.write(&1_u32);
+        place(w);
+    }),
+    (61, |w| {
+        stateid(w);
+        place(w);
+    }),
+    (62, |w| range(w, 1)),
+    // IO_ADVISE
+    (63, |w| {
+        range(w, 1);
+        w.write(&Bitmap::of(&[1]));
+    }),
+    // LAYOUTERROR, LAYOUTSTATS
+    (64, |w| {
+        w.write(&0_u64);
+        w.write(&1_u64);
+        stateid(w);
+        w.write(&1_u32);
+        w.raw(&[0xff; 24]);
+    }),
+    (65, |w| {
+        w.write(&0_u64);
+        w.write(&1_u64);
+        stateid(w);
+        w.raw(&[0; 32 + 16]);
+        w.write(&1_u32);
+        w.write("");
+    }),
+    // OFFLOAD_CANCEL, OFFLOAD_STATUS
+    (66, |w| w.write(&StateId::CURRENT)),
+    (67, |w| w.write(&StateId::CURRENT)),
+    // READ_PLUS, SEEK
+    (68, |w| {
+        stateid(w);
+        w.write(&0_u64);
+        w.write(&1_u32);
+    }),
+    (69, |w| {
+        stateid(w);
+        w.write(&0_u64);
+        w.write(&1_u32);
+    }),
+    // WRITE_SAME
+    (70, |w| {
+        stateid(w);
+        w.write(&2_u32);
+        w.raw(&[0; 4 * 8 + 4 + 8]);
+        w.write("xyz");
+    }),
+    // CLONE
+    (71, |w| {
+        stateid(w);
+        range(w, 2);
+    }),
+];
+
+/// A stateid, this many offsets, and a length.
+fn range(w: &mut Writer, offsets: usize) {
+    stateid(w);
+    for _ in 0..offsets {
+        w.write(&0_u64);
+    }
+    w.write(&1_u64);
+}
+
+/// netloc4
+fn place(w: &mut Writer) {
+    w.write(&3_u32);
+    w.write("tcp");
+    w.write("192.0.2.1.8.1");
+}
+
 #[tokio::test]
 async fn each_is_not_supported_and_half_of_one_is_bad_xdr() {
     let h = Harness::new();
-    let client = h.client41("a").await;
-    for (number, arguments) in NOT_OFFERED {
+    let of_41 = h.client41("a").await;
+    let of_42 = h.client42("b").await;
+    let of_41 = NOT_OFFERED.map(|operation| (&of_41, operation));
+    let of_42 = NOT_OFFERED_42.map(|operation| (&of_42, operation));
+    for (client, (number, arguments)) in of_41.into_iter().chain(of_42) {
         let whole = client.compound().putrootfh().op(number, arguments);
         let mut reply = whole.run().await;
         assert_eq!(reply.skip(1).next(), (number, Status::Notsupp));

@@ -45,7 +45,9 @@ fn line(row: &Row, sources: &[Source]) -> String {
     let minors = match row.minors {
         Minors::All => "all",
         Minors::Only40 => "4.0",
+        Minors::Only41 => "4.1 alone",
         Minors::From41 => "4.1",
+        Minors::From42 => "4.2",
     };
     let sections = sections(&source.code);
     assert!(!sections.is_empty(), "{}: no section", source.path);

@@ -8,7 +8,7 @@ use crate::settings::Settings;
 use crate::status::Status;
 use crate::testing::{Harness, Reply, Wire};
 
-const RANGES: [(u32, u32); 3] = [(1, 1), (0, 0), (0, 1)];
+const RANGES: [(u32, u32); 6] = [(1, 1), (0, 0), (2, 2), (0, 1), (1, 2), (0, 2)];
 
 fn range((min, max): (u32, u32)) -> Settings {
     Settings {
@@ -30,16 +30,18 @@ fn assert_refused(reply: &Reply, tag: &str) {
 #[tokio::test]
 async fn only_the_range_is_served() {
     let h = Harness::new();
-    let client = h.client41("a").await;
+    let clients = [h.client41("a").await, h.client42("b").await];
     for (min, max) in RANGES {
         h.server.set_settings(range((min, max)));
         for minor in [0, 1, 2, 3, u32::MAX] {
-            let compound = h.compound(minor).tag("echo");
-            let reply = match minor {
-                1 if max == 1 => client.compound().putrootfh().run().await,
-                _ => compound.putrootfh().run().await,
+            let served = (min..=max).contains(&minor);
+            let client = clients.get((minor as usize).wrapping_sub(1));
+            let compound = match client {
+                Some(client) if served => client.compound(),
+                _ => h.compound(minor).tag("echo"),
             };
-            if (min..=max).contains(&minor) {
+            let reply = compound.putrootfh().run().await;
+            if served {
                 reply.ok();
             } else {
                 assert_refused(&reply, "echo");
@@ -79,29 +81,33 @@ async fn the_range_changes_under_load() {
     let h = Arc::new(Harness::new());
     let address = h.listen().await;
     let done = Arc::new(AtomicBool::new(false));
-    let served = Arc::new([AtomicU32::new(0), AtomicU32::new(0)]);
+    let served: Arc<[AtomicU32; 3]> = Arc::default();
     let mut tasks = Vec::new();
     for task in 0..6 {
+        let sessions = [
+            h.client41(&format!("c{task} of 4.1")).await.session,
+            h.client42(&format!("c{task} of 4.2")).await.session,
+        ];
         let (h, done, served) = (Arc::clone(&h), Arc::clone(&done), Arc::clone(&served));
         tasks.push(tokio::spawn(async move {
             let mut wire = Wire::connect(address).await;
-            let (id, number) = {
-                let exchange = h.compound(1).exchange_id(&format!("c{task}"), 1, 0);
-                let mut reply = wire.call(exchange).await;
-                (reply.ok_body(), reply.body())
-            };
-            let session = h.create_session(id, number).await;
-            let mut sequence = 1;
-            let (mut taken, mut refused) = ([0, 0], 0);
+            let mut sequences = [2; 2];
+            let (mut taken, mut refused) = ([0; 3], 0);
             while !done.load(Ordering::Relaxed) {
-                let gated = h.compound(1).tag("load");
-                let gated = gated.sequence(session, sequence, 0, true).putrootfh();
-                let plain = h.compound(0).tag("load").putrootfh().getattr();
-                for (minor, compound) in [(1, gated), (0, plain)] {
+                for minor in [1, 0, 2] {
+                    let compound = h.compound(minor as u32).tag("load");
+                    let compound = match minor {
+                        0 => compound.putrootfh().getattr(),
+                        _ => compound
+                            .sequence(sessions[minor - 1], sequences[minor - 1], 0, true)
+                            .putrootfh(),
+                    };
                     let reply = wire.call(compound).await;
                     if reply.status == Status::Ok {
                         assert_eq!(reply.count, 2);
-                        sequence += minor as u32;
+                        if minor > 0 {
+                            sequences[minor - 1] += 1;
+                        }
                         taken[minor] += 1;
                         served[minor].fetch_add(1, Ordering::Relaxed);
                     } else {
@@ -111,7 +117,7 @@ async fn the_range_changes_under_load() {
                 }
             }
             assert!(taken.iter().all(|count| *count > 0) && refused > 0);
-            (session, sequence)
+            [1, 2].map(|minor| (minor as u32, sessions[minor - 1], sequences[minor - 1]))
         }));
     }
     // Every range lasts until the load has felt it.
@@ -121,14 +127,15 @@ async fn the_range_changes_under_load() {
         h.server.set_settings(range((min, max)));
         let from = served.each_ref().map(|count| count.load(Ordering::Relaxed));
         let wanted = |minor: u32| (min..=max).contains(&minor);
-        while !(0..2).all(|minor| !wanted(minor) || grown(minor as usize, from[minor as usize])) {
+        while !(0..3).all(|minor| !wanted(minor) || grown(minor as usize, from[minor as usize])) {
             tokio::task::yield_now().await;
         }
     }
     done.store(true, Ordering::Relaxed);
     for task in tasks {
-        let (session, sequence) = task.await.unwrap();
-        let next = h.compound(1).sequence(session, sequence, 0, false);
-        next.run().await.ok();
+        for (minor, session, sequence) in task.await.unwrap() {
+            let next = h.compound(minor).sequence(session, sequence, 0, false);
+            next.run().await.ok();
+        }
     }
 }

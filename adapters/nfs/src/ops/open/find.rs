@@ -229,7 +229,7 @@ async fn instead_of_creating(
 fn of_type<T>(cx: &Cx, result: VfsResult<T>) -> Result<T, Status> {
     result.map_err(|error| match (error, cx.minor()) {
         (VfsError::WrongType, Minor::V40) => Status::Symlink,
-        (VfsError::WrongType, Minor::V41) => Status::WrongType,
+        (VfsError::WrongType, Minor::V41 | Minor::V42) => Status::WrongType,
         (error, _) => error.into(),
     })
 }

@@ -1,0 +1,30 @@
+//! DEALLOCATE: makes a range of a file a hole.
+//! <https://www.rfc-editor.org/rfc/rfc7862#section-15.4>
+
+use crate::compound::{Cx, Operation};
+use crate::status::Status;
+use crate::types::StateId;
+use crate::xdr::xdr_struct;
+
+xdr_struct! {
+    /// DEALLOCATE4args
+    #[derive(Debug)]
+    pub struct Args {
+        /// The open, lock or delegation under which to write.
+        pub stateid: StateId,
+        /// First byte.
+        pub offset: u64,
+        /// Number of bytes.
+        pub length: u64,
+    } => decode
+}
+
+impl Operation for Args {
+    type Ok = ();
+    type Err = Status;
+
+    /// Not offered (RFC 7862 §13).
+    async fn run(self, _cx: &mut Cx) -> Result<(), Status> {
+        Err(Status::Notsupp)
+    }
+}
