@@ -209,6 +209,8 @@ impl From<VfsError> for Status {
             VfsError::NotSupported => Self::Notsupp,
             VfsError::Busy => Self::FileOpen,
             VfsError::TryLater => Self::Delay,
+            VfsError::NoXattr => Self::Noxattr,
+            VfsError::XattrTooBig => Self::Xattr2big,
             // A variant that a later SDK adds is an error this adapter knows no better name for.
             _ => Self::Io,
         }

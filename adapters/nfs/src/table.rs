@@ -262,6 +262,10 @@ ops! {
     69 SEEK                 Seek                seek                 From42 [NEEDS_FH];
     70 WRITE_SAME           WriteSame           write_same           From42 [NEEDS_FH MODIFIES];
     71 CLONE                Clone               clone                From42 [NEEDS_FH MODIFIES];
+    72 GETXATTR             GetXattr            getxattr             From42 [NEEDS_FH];
+    73 SETXATTR             SetXattr            setxattr             From42 [NEEDS_FH MODIFIES];
+    74 LISTXATTRS           ListXattrs          listxattrs           From42 [NEEDS_FH];
+    75 REMOVEXATTR          RemoveXattr         removexattr          From42 [NEEDS_FH MODIFIES];
 }
 
 /// The row of operation `number`. Rows stand in the order of their numbers, from [`FIRST`].
@@ -349,7 +353,7 @@ mod tests {
             assert_eq!(super::row(row.number), Some(row));
         }
         assert_eq!(super::row(2), None);
-        assert_eq!(super::row(72), None);
+        assert_eq!(super::row(76), None);
         assert_eq!(super::row(u32::MAX), None);
     }
 }

@@ -119,6 +119,7 @@ attributes! {
         s.changes.umask = Some(umask_of(r)?);
         Ok(())
     });
+    82 XATTR_SUPPORT      V42 Get(|f, w| w.write(&f.can(Capabilities::XATTR)));
     86 OPEN_ARGUMENTS     V41 Get(|_, w| OPEN_OFFERS.iter().for_each(|offer| w.write(offer)));
 }
 
@@ -341,7 +342,7 @@ mod tests {
     fn no_minor_version_has_an_attribute_of_a_later_one() {
         let later = supported(Minor::V42).minus(supported(Minor::V41));
         let numbers: Vec<u32> = later.iter().collect();
-        assert_eq!(numbers, [CHANGE_ATTR_TYPE, MODE_UMASK]);
+        assert_eq!(numbers, [CHANGE_ATTR_TYPE, MODE_UMASK, XATTR_SUPPORT]);
         for minor in [Minor::V40, Minor::V41] {
             assert!(supported(minor).and(later).is_empty());
             assert!(write_only(minor).and(later).is_empty());

@@ -31,6 +31,7 @@ pub enum Reason {
     ReadWrite,
     Getattr,
     Setattr,
+    Setxattr,
     Remove,
     Rename,
     Link,
@@ -41,11 +42,12 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Open,
         Self::ReadWrite,
         Self::Getattr,
         Self::Setattr,
+        Self::Setxattr,
         Self::Remove,
         Self::Rename,
         Self::Link,
@@ -61,6 +63,7 @@ impl Reason {
             Self::ReadWrite => "read_write",
             Self::Getattr => "getattr",
             Self::Setattr => "setattr",
+            Self::Setxattr => "setxattr",
             Self::Remove => "remove",
             Self::Rename => "rename",
             Self::Link => "link",

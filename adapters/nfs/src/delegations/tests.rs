@@ -285,9 +285,9 @@ type Use = fn(&Client41<'_>, &str, StateId) -> Vec<u8>;
 async fn each_access_of_others_is_delayed_until_the_file_is_free() {
     let w = world().await;
     let (a, mut peer) = w.client("a").await;
-    let b = w.h.client41("b").await;
+    let b = w.h.client42("b").await;
     let anonymous = StateId::ANONYMOUS;
-    let accesses: [(&str, u32, Use); 8] = [
+    let accesses: [(&str, u32, Use); 10] = [
         ("setattr", READ, |b, name, _| {
             let at = file(b, name).op(34, |w| {
                 w.write(&StateId::ANONYMOUS);
@@ -296,6 +296,14 @@ async fn each_access_of_others_is_delayed_until_the_file_is_free() {
                 w.write(&0o600_u32);
             });
             at.bytes()
+        }),
+        ("setxattr", READ, |b, name, _| {
+            file(b, name).set_xattr(0, b"a", b"x").bytes()
+        }),
+        ("removexattr", READ, |b, name, _| {
+            // There is one by then.
+            let at = file(b, name);
+            at.set_xattr(0, b"a", b"x").remove_xattr(b"a").bytes()
         }),
         ("write", READ, |b, name, stateid| {
             file(b, name).write_file(stateid, "x").bytes()

@@ -121,6 +121,7 @@ fn nearest(status: Status) -> Option<Status> {
         Status::Noent => Status::Stale,
         Status::Notsupp => Status::Attrnotsupp,
         Status::Attrnotsupp
+        | Status::Badchar
         | Status::Badname
         | Status::Isdir
         | Status::Nametoolong
@@ -134,7 +135,9 @@ fn nearest(status: Status) -> Option<Status> {
         | Status::Inval
         | Status::Nospc
         | Status::Notempty
+        | Status::Noxattr
         | Status::Toosmall
+        | Status::Xattr2big
         | Status::Xdev => Status::Io,
         Status::Io => Status::Serverfault,
         // A stateid that has lost its meaning, where it would not have had the right one either: that

@@ -1,5 +1,6 @@
 //! What the operations of 4.2 may answer beside success. Those that it shares with 4.1 answer as there.
-//! <https://www.rfc-editor.org/rfc/rfc7862#section-11.2>
+//! <https://www.rfc-editor.org/rfc/rfc7862#section-11.2>,
+//! <https://www.rfc-editor.org/rfc/rfc8276#section-8.4.5>
 
 use super::v41::{CHANGE, HANDLE, PLAIN, SESSION, STATEID};
 use super::{Statuses, errors, of};
@@ -14,6 +15,8 @@ pub(super) const GETDEVICELIST: (u32, Statuses) = (48, of!(Notsupp));
 
 /// "The server MUST return NFS4ERR_NOTSUPP" for what it does not have (§13).
 const OFFERED: Statuses = of!(Notsupp);
+/// "If the server is unable to return a single xattr name" (RFC 8276 §8.4.3.3).
+const LISTXATTRS: Statuses = of!(Toosmall);
 
 errors! {
     59 ALLOCATE [SESSION PLAIN HANDLE STATEID CHANGE]
@@ -46,4 +49,11 @@ errors! {
         WrongType;
     71 CLONE [SESSION PLAIN HANDLE STATEID CHANGE]
         Access Fbig Grace Inval Isdir Notsupp Openmode Symlink WrongType Xdev;
+    72 GETXATTR [SESSION PLAIN HANDLE] Access Inval Io Nametoolong Notsupp Noxattr Perm WrongType;
+    73 SETXATTR [SESSION PLAIN HANDLE CHANGE OFFERED]
+        Access Badchar Exist Inval Nametoolong Noxattr Perm WrongType Xattr2big;
+    74 LISTXATTRS [SESSION PLAIN HANDLE LISTXATTRS]
+        Access Inval Io Nametoolong Notsupp Noxattr Perm WrongType;
+    75 REMOVEXATTR [SESSION PLAIN HANDLE CHANGE OFFERED]
+        Access Badchar Exist Inval Locked Nametoolong Noxattr OldStateid Openmode Perm WrongType;
 }

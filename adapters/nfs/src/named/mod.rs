@@ -25,4 +25,4 @@ mod tests;
 
 pub use fs::NamedAttributes;
 pub use handle::{dir_of, object_of, owner_of};
-pub use store::any;
+pub use store::{any, lock};

@@ -20,7 +20,7 @@ pub(super) const NAMES: u32 = 4096;
 static LOCKS: [Mutex<()>; 64] = [const { Mutex::const_new(()) }; 64];
 
 /// Keeps others from changing attributes of `object` until it is dropped.
-pub(super) async fn lock(object: &Handle) -> MutexGuard<'static, ()> {
+pub async fn lock(object: &Handle) -> MutexGuard<'static, ()> {
     let mixed = object.as_bytes().iter().fold(0_usize, |mixed, byte| {
         mixed.wrapping_mul(31).wrapping_add(usize::from(*byte))
     });

@@ -1,11 +1,13 @@
 //! ACCESS: what the caller may do with the current object.
-//! <https://www.rfc-editor.org/rfc/rfc8881#section-18.1>
+//! <https://www.rfc-editor.org/rfc/rfc8881#section-18.1>,
+//! <https://www.rfc-editor.org/rfc/rfc8276#section-8.5>
 
-use dittofs_sdk::vfs::{Access, Kind};
+use dittofs_sdk::vfs::{Access, Capabilities, Kind};
 
 use crate::compound::{Cx, Operation};
 use crate::exports::{Object, ShareObject};
 use crate::status::Status;
+use crate::types::Minor;
 use crate::xdr::xdr_struct;
 
 const ACCESS4_READ: u32 = 0x01;
@@ -14,21 +16,29 @@ const ACCESS4_MODIFY: u32 = 0x04;
 const ACCESS4_EXTEND: u32 = 0x08;
 const ACCESS4_DELETE: u32 = 0x10;
 const ACCESS4_EXECUTE: u32 = 0x20;
+const ACCESS4_XAREAD: u32 = 0x40;
+const ACCESS4_XAWRITE: u32 = 0x80;
+const ACCESS4_XALIST: u32 = 0x100;
 
 /// Bits on the wire and kinds of access of the file system.
-const BITS: [(u32, Access); 6] = [
+const BITS: [(u32, Access); 9] = [
     (ACCESS4_READ, Access::READ),
     (ACCESS4_LOOKUP, Access::SEARCH),
     (ACCESS4_MODIFY, Access::MODIFY),
     (ACCESS4_EXTEND, Access::EXTEND),
     (ACCESS4_DELETE, Access::DELETE),
     (ACCESS4_EXECUTE, Access::EXECUTE),
+    (ACCESS4_XAREAD, Access::READ),
+    (ACCESS4_XAWRITE, Access::MODIFY),
+    (ACCESS4_XALIST, Access::READ),
 ];
 
 const ALL: u32 = 0x3f;
+/// Those of extended attributes (RFC 8276 §8.5).
+const XATTRS: u32 = ACCESS4_XAREAD | ACCESS4_XAWRITE | ACCESS4_XALIST;
 
 /// What is never granted where nothing may be changed.
-const CHANGES: u32 = ACCESS4_MODIFY | ACCESS4_EXTEND | ACCESS4_DELETE;
+const CHANGES: u32 = ACCESS4_MODIFY | ACCESS4_EXTEND | ACCESS4_DELETE | ACCESS4_XAWRITE;
 
 xdr_struct! {
     /// ACCESS4args
@@ -59,8 +69,11 @@ impl Operation for Args {
     }
 
     async fn run(self, cx: &mut Cx) -> Result<Ok, Status> {
-        // NFSv4.2 defines further bits; before it they mean nothing.
-        if self.wanted & !ALL != 0 {
+        let known = match cx.minor() {
+            Minor::V40 | Minor::V41 => ALL,
+            Minor::V42 => ALL | XATTRS,
+        };
+        if self.wanted & !known != 0 {
             return Err(Status::Inval);
         }
         match cx.object()? {
@@ -79,7 +92,7 @@ impl Operation for Args {
 async fn in_share(object: &ShareObject, wanted: u32) -> Result<Ok, Status> {
     let fs = &object.share.fs;
     let kind = fs.attr(&object.handle).await?.kind;
-    let supported = wanted & meaningful(kind);
+    let supported = wanted & (meaningful(kind) | of_xattrs(object, kind));
     let granted = fs
         .access(&object.cred, &object.handle, to_access(supported))
         .await?;
@@ -100,6 +113,15 @@ fn meaningful(kind: Kind) -> u32 {
     }
 }
 
+/// What has extended attributes, may be asked about them.
+fn of_xattrs(object: &ShareObject, kind: Kind) -> u32 {
+    let able = object.share.fs.info().capabilities;
+    match kind {
+        Kind::File | Kind::Dir if able.contains(Capabilities::XATTR) => XATTRS,
+        _ => 0,
+    }
+}
+
 fn to_access(bits: u32) -> Access {
     BITS.iter()
         .filter(|(bit, _)| bits & bit != 0)
@@ -116,7 +138,6 @@ fn from_access(set: Access) -> u32 {
 mod tests {
     use super::*;
     use crate::ops::fixture::Fixture;
-    use crate::types::Minor;
 
     async fn access(fixture: &Fixture, path: &str) -> Ok {
         let mut cx = fixture.at(Minor::V41, path).await;

@@ -7,7 +7,7 @@ use dittofs_memfs::{MemoryFs, Options};
 use dittofs_sdk::vfs::{
     Access, Attr, Buffer, Capabilities, CreateHow, Created, Cred, DirChange, File, FileSystem,
     FsInfo, FsStat, Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess, ReadDirLimit,
-    ReadOk, SetAttr, Stability, VfsError, Written,
+    ReadOk, SetAttr, SetXattr, Stability, VfsError, Written, XattrListing, XattrName,
 };
 use parking_lot::Mutex;
 
@@ -79,7 +79,8 @@ impl FileSystem for Failing {
             capabilities: Capabilities::LINKS
                 | Capabilities::SYMLINKS
                 | Capabilities::SPECIAL_FILES
-                | Capabilities::IDENTITY,
+                | Capabilities::IDENTITY
+                | Capabilities::XATTR,
             ..self.inner.info()
         }
     }
@@ -173,6 +174,32 @@ impl FileSystem for Failing {
 
     fn stat_fs(&self) -> Op<FsStat> {
         self.fate.meet(|| self.inner.stat_fs())
+    }
+
+    fn xattr(&self, cred: &Cred, object: &Handle, name: XattrName<'_>) -> Op<Bytes> {
+        self.fate.meet(|| self.inner.xattr(cred, object, name))
+    }
+
+    fn set_xattr(
+        &self,
+        cred: &Cred,
+        object: &Handle,
+        name: XattrName<'_>,
+        value: Bytes,
+        how: SetXattr,
+    ) -> Op<DirChange> {
+        self.fate
+            .meet(|| self.inner.set_xattr(cred, object, name, value, how))
+    }
+
+    fn list_xattrs(&self, object: &Handle, after: u64, limit: u32) -> Op<XattrListing> {
+        self.fate
+            .meet(|| self.inner.list_xattrs(object, after, limit))
+    }
+
+    fn remove_xattr(&self, cred: &Cred, object: &Handle, name: XattrName<'_>) -> Op<DirChange> {
+        self.fate
+            .meet(|| self.inner.remove_xattr(cred, object, name))
     }
 }
 

@@ -77,6 +77,30 @@ impl Compound<'_> {
         })
     }
 
+    pub(crate) fn get_xattr(self, name: &[u8]) -> Self {
+        self.op(72, |w| w.opaque(name))
+    }
+
+    /// SETXATTR: 0 for either, 1 to create, 2 to replace.
+    pub(crate) fn set_xattr(self, how: u32, name: &[u8], value: &[u8]) -> Self {
+        self.op(73, |w| {
+            w.write(&how);
+            w.opaque(name);
+            w.opaque(value);
+        })
+    }
+
+    pub(crate) fn list_xattrs(self, cookie: u64, max_count: u32) -> Self {
+        self.op(74, |w| {
+            w.write(&cookie);
+            w.write(&max_count);
+        })
+    }
+
+    pub(crate) fn remove_xattr(self, name: &[u8]) -> Self {
+        self.op(75, |w| w.opaque(name))
+    }
+
     /// GETATTR of the type alone.
     pub(crate) fn getattr(self) -> Self {
         self.with(9, &Bitmap::of(&[1]))

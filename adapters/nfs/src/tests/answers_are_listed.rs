@@ -161,6 +161,21 @@ const CASES: &[Case] = &[
     }),
 ];
 
+/// Those of 4.2 alone.
+const CASES_42: &[Case] = &[
+    Case(72, "f", |w| w.write("kept")),
+    Case(73, "f", |w| {
+        w.write(&0_u32);
+        w.write("a");
+        w.write("value");
+    }),
+    Case(74, "f", |w| {
+        w.write(&0_u64);
+        w.write(&4096_u32);
+    }),
+    Case(75, "f", |w| w.write("gone")),
+];
+
 fn make<'h>(compound: Compound<'h>, kind: u32, name: &str) -> Compound<'h> {
     compound.putrootfh().lookup("export").op(6, |w| {
         w.write(&kind);
@@ -198,10 +213,11 @@ async fn whatever_the_file_system_says() {
     };
     let h = Harness::exporting(Settings::default(), share);
     let client = h.client41("a").await;
+    let newer = h.client42("b").await;
     let mut seen = std::collections::BTreeSet::new();
     for error in ERRORS {
         for calls in 0..6 {
-            for case in CASES {
+            for case in CASES.iter().chain(CASES_42) {
                 fs.recover();
                 for (kind, name) in [(2, "d"), (5, "l")] {
                     make(h.compound(0), kind, name).run().await;
@@ -212,7 +228,15 @@ async fn whatever_the_file_system_says() {
                 let stateid: StateId = file.ok_body();
                 let close = client.compound().putrootfh().lookup("export").lookup("f");
                 close.close_file(0, stateid).run().await.ok();
-                for compound in [h.compound(0), client.compound()] {
+                for name in ["kept", "gone"] {
+                    let file = newer.compound().putrootfh().lookup("export").lookup("f");
+                    file.set_xattr(0, name.as_bytes(), b"x").run().await.ok();
+                }
+                let mut compounds = vec![newer.compound()];
+                if case.0 < 59 {
+                    compounds.extend([h.compound(0), client.compound()]);
+                }
+                for compound in compounds {
                     fs.fail_after(calls, error);
                     let status = stand(compound, case).status().await;
                     seen.insert((case.0, status));
@@ -222,7 +246,7 @@ async fn whatever_the_file_system_says() {
         }
     }
     // The cases get as far as the operations that they mean.
-    for case in CASES {
+    for case in CASES.iter().chain(CASES_42) {
         assert!(seen.contains(&(case.0, Status::Ok)), "{}", case.0);
     }
 }

@@ -34,7 +34,7 @@ fn judge(number: u32, reader: &mut Reader) {
         // FH4_PERSISTENT; and NFS4_OK, as there was no error.
         2 | 11 => assert_eq!(reader.read::<u32>(), Ok(0)),
         // bool
-        5 | 6 | 7 | 9 | 15 | 16 | 17 | 18 | 26 | 34 => {
+        5 | 6 | 7 | 9 | 15 | 16 | 17 | 18 | 26 | 34 | 82 => {
             assert!(reader.read::<u32>().unwrap() <= 1);
         }
         // fsid4 has two long words, specdata4 two short ones.

@@ -8,6 +8,7 @@ mod client_records;
 mod concurrent_mixed_traffic;
 mod current_stateid;
 mod exactly_once;
+mod extended_attributes;
 mod many_to_many;
 mod minor_version_2;
 mod optional_operations;
