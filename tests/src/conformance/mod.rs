@@ -1,4 +1,4 @@
-//! pynfs, the conformance suites of NFSv4.0 and 4.1, against the built `dittofs`: `make conformance`.
+//! pynfs, the conformance suites of NFSv4.0, 4.1 and 4.2, against the built `dittofs`: `make conformance`.
 //!
 //! [`suite`] runs one suite against a server of its own, [`results`] reads what it printed, [`expected`] compares that with
 //! `tests/conformance/skips.toml`, and [`helper`] is what pynfs asks to restart the server or to change files behind its back.

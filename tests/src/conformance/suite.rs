@@ -40,6 +40,14 @@ pub struct Suite {
 /// All of them. pynfs leaves out of `all` what needs its helper.
 pub const SUITES: &[Suite] = &[
     Suite {
+        name: "4.2",
+        directory: "nfs4.1",
+        options: &["--minorversion=2"],
+        lease: LEASE,
+        recall: 10,
+        tests: &["all"],
+    },
+    Suite {
         name: "4.1",
         directory: "nfs4.1",
         options: &["--minorversion=1"],

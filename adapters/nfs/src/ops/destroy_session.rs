@@ -1,6 +1,8 @@
 //! DESTROY_SESSION.
-//! <https://www.rfc-editor.org/rfc/rfc8881#section-18.37>
+//! <https://www.rfc-editor.org/rfc/rfc8881#section-18.37>,
+//! <https://www.rfc-editor.org/rfc/rfc7862#section-14.1>
 
+use super::fence;
 use crate::compound::{Cx, Mode, Operation};
 use crate::status::Status;
 use crate::types::SessionId;
@@ -24,11 +26,17 @@ impl Operation for Args {
         if own && !cx.is_last {
             return Err(Status::NotOnlyOp);
         }
-        cx.server.state.session_of(cx.minor(), self.session)?;
+        let session = cx.server.state.session_of(cx.minor(), self.session)?;
+        let connection = cx.call.connection.id;
+        // Before it ends, so that who asks again waits too; after, for what came meanwhile.
+        if session.is_associated(connection) {
+            fence::settle(cx, std::slice::from_ref(&session)).await;
+        }
         // Its own session lives on in this request until the reply is out.
-        cx.server
-            .state
-            .destroy_session(self.session, cx.call.connection.id, cx.now)
+        let state = &cx.server.state;
+        state.destroy_session(self.session, connection, cx.now)?;
+        fence::settle(cx, &[session]).await;
+        Ok(())
     }
 }
 

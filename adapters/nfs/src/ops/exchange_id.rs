@@ -1,13 +1,15 @@
 //! EXCHANGE_ID: a client says who it is, and learns whom it talks to.
-//! <https://www.rfc-editor.org/rfc/rfc8881#section-18.35>
+//! <https://www.rfc-editor.org/rfc/rfc8881#section-18.35>,
+//! <https://www.rfc-editor.org/rfc/rfc7862#section-14.1>
 
 use bytes::Bytes;
 
+use super::fence;
 use crate::compound::{Cx, Operation};
 use crate::state::Principal;
 use crate::state::v41::Exchange;
 use crate::status::Status;
-use crate::types::{Bitmap, ClientId, Family, OPAQUE_MAX, Verifier};
+use crate::types::{Bitmap, ClientId, Family, Minor, OPAQUE_MAX, Verifier};
 use crate::xdr::{BadXdr, Decode, Encode, Reader, Writer, xdr_struct};
 
 /// The client can deal with moved file systems (EXCHGID4_FLAG_SUPP_MOVED_*).
@@ -16,6 +18,9 @@ const BIND_PRINC_STATEID: u32 = 0x0000_0100;
 /// The server is, or the client wants, no part of pNFS.
 pub const USE_NON_PNFS: u32 = 0x0001_0000;
 const MASK_PNFS: u32 = 0x0007_0000;
+/// DESTROY_SESSION, and EXCHANGE_ID of another incarnation, are answered when nothing is under way
+/// any more. In effect whether the client asks for it or not (RFC 7862 §14.1.4).
+pub const SUPP_FENCE_OPS: u32 = 0x0000_0004;
 /// The client updates a confirmed record.
 pub const UPD_CONFIRMED_REC_A: u32 = 0x4000_0000;
 /// The record is confirmed; never set by a client.
@@ -170,7 +175,11 @@ impl Operation for Args {
     type Err = Status;
 
     async fn run(self, cx: &mut Cx) -> Result<Ok, Status> {
-        if self.flags & !KNOWN != 0 {
+        let (known, offered) = match cx.minor() {
+            Minor::V40 | Minor::V41 => (KNOWN, 0),
+            Minor::V42 => (KNOWN | SUPP_FENCE_OPS, SUPP_FENCE_OPS),
+        };
+        if self.flags & !known != 0 {
             return Err(Status::Inval);
         }
         self.protection.check()?;
@@ -183,18 +192,22 @@ impl Operation for Args {
         };
         let server = &cx.server;
         let limits = server.settings().limits();
+        let name = (Family::Sessions, exchange.owner.clone());
+        let former = server.state.named(&name);
+        let former = former.filter(|client| client.verifier != exchange.verifier);
+        let sessions = former.map_or_else(Vec::new, |client| client.sessions());
         if !exchange.update {
-            let name = (Family::Sessions, exchange.owner.clone());
             let give = server.give_name(&name, exchange.principal, cx.now, limits.lease);
             give.await;
         }
         let exchanged = server.state.exchange_id(&exchange, cx.now, &limits)?;
+        fence::settle(cx, &sessions).await;
         let confirmed = if exchanged.confirmed { CONFIRMED_R } else { 0 };
         let owner = Bytes::copy_from_slice(server.identity.owner.as_bytes());
         Ok(Ok {
             client: exchanged.id,
             sequence: exchanged.sequence,
-            flags: USE_NON_PNFS | confirmed,
+            flags: USE_NON_PNFS | offered | confirmed,
             protection: 0,
             minor_id: 0,
             major_id: owner.clone(),

@@ -20,6 +20,7 @@ pub mod delegreturn;
 pub mod destroy_clientid;
 pub mod destroy_session;
 pub mod exchange_id;
+pub mod fence;
 pub mod free_stateid;
 pub mod get_dir_delegation;
 pub mod getattr;

@@ -16,6 +16,7 @@ mod budget;
 mod census;
 mod client;
 mod courtesy;
+mod fence;
 mod link;
 mod meter;
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::Limits;
 use super::back::{Back, Backchannel};
 use super::budget::Share;
 use super::client::{Client, News, Principal};
+use super::fence::{Aside, Fence};
 use super::link::{Direction, Link, Links};
 use super::meter::Meter;
 use super::slot::{Kept, Request, Turn};
@@ -59,6 +60,7 @@ pub struct Session {
     /// The channel of callbacks.
     pub back: Back,
     slots: SlotTable,
+    fence: Fence,
     share: Share,
     links: Links,
     /// SEQ4_STATUS_* bits that are the session's rather than the client's.
@@ -164,6 +166,7 @@ impl Session {
             fore,
             back: Back::new(target, back),
             slots: SlotTable::new(share.slots()),
+            fence: Fence::default(),
             share,
             links: Links::default(),
             news: AtomicU32::new(0),
@@ -399,6 +402,17 @@ impl Session {
         self.slots.is_last(request.slot, request.sequence)
     }
 
+    /// Waits until every request has ended that is being executed now, but those that wait so
+    /// themselves. Neither a lock nor a slot is held meanwhile.
+    pub async fn settle(&self) {
+        self.fence.settle(&self.slots).await;
+    }
+
+    /// As long as what this answers lives, nobody waits for the request in this slot.
+    pub fn stand_aside(&self, slot: u32) -> Aside<'_> {
+        self.fence.stand_aside(slot)
+    }
+
     /// Whether any request is being executed.
     pub(super) fn is_busy(&self) -> bool {
         self.in_use() != 0
@@ -472,6 +486,7 @@ impl SlotGuard {
             session.meter.replay_bytes.add(reply.len() as i64);
         }
         session.slots.finish(self.ok.slot, kept);
+        session.fence.ended();
     }
 }
 

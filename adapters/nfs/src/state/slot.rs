@@ -118,6 +118,14 @@ impl Slot {
         }
     }
 
+    /// The request that is being executed.
+    pub(super) fn executing(&self) -> Option<Request> {
+        match self {
+            Self::Busy(request) => Some(*request),
+            Self::Fresh | Self::Done(..) | Self::Retired(..) => None,
+        }
+    }
+
     fn kept(&self) -> Option<&Kept> {
         match self {
             Self::Fresh | Self::Busy(_) => None,

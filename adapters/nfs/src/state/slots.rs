@@ -74,6 +74,14 @@ pub(super) struct Wish {
     pub(super) highest: u32,
 }
 
+/// A request that is being executed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Executing {
+    /// Its slot.
+    pub(super) slot: u32,
+    request: Request,
+}
+
 /// A slot that was found, or taken.
 #[derive(Debug)]
 pub(super) struct Found {
@@ -178,6 +186,22 @@ impl SlotTable {
         self.place(slot)
             .and_then(last)
             .is_some_and(|last| last.sequence == sequence)
+    }
+
+    /// The requests that are being executed.
+    pub(super) fn executing(&self) -> Vec<Executing> {
+        let slots = 0..self.granted();
+        let busy = slots.filter_map(|slot| {
+            let request = self.place(slot)?.lock().slot.executing()?;
+            Some(Executing { slot, request })
+        });
+        busy.collect()
+    }
+
+    /// Whether this one still is.
+    pub(super) fn is_executing(&self, one: &Executing) -> bool {
+        let place = self.place(one.slot);
+        place.is_some_and(|place| place.lock().slot.executing() == Some(one.request))
     }
 
     /// Ends the execution of the request that has taken `slot`.

@@ -9,6 +9,7 @@ mod concurrent_mixed_traffic;
 mod current_stateid;
 mod exactly_once;
 mod extended_attributes;
+mod fence;
 mod many_to_many;
 mod minor_version_2;
 mod optional_operations;
