@@ -96,15 +96,18 @@ mod tests {
     use dittofs_sdk::vfs::PosixAcl;
 
     use super::*;
-    use crate::attr::decoded;
+    use crate::attr::FAttr;
     use crate::ops::fixture::{Fixture, encoded, share};
     use crate::testing::Failing;
-    use crate::types::Minor;
+    use crate::types::{Bitmap, Minor};
 
-    /// `mode_umask`, as a client of 4.2 sends it (RFC 8275 §4).
-    fn mode_umask(mode: u32, umask: u32) -> Settable {
-        let values = [encoded(mode), encoded(umask)].concat();
-        decoded(&[81], values.into()).unwrap()
+    /// `mode_umask`, as a client of 4.2 sends it (RFC 8275 §5).
+    fn mode_umask(mode: u32, umask: u32) -> Result<Settable, Status> {
+        let sent = FAttr {
+            mask: Bitmap::of(&[81]),
+            values: [encoded(mode), encoded(umask)].concat().into(),
+        };
+        sent.settable(Minor::V42)
     }
 
     async fn made(fixture: &Fixture, name: &str, asked: &Settable) -> u32 {
@@ -118,7 +121,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_creation_mask_counts_where_no_default_list_does() {
-        let asked = mode_umask(0o2777, 0o027);
+        let asked = mode_umask(0o2777, 0o027).unwrap();
         let lists = Fixture::new();
         assert_eq!(made(&lists, "masked", &asked).await, 0o2750);
         let plain = Fixture::with([Share {
@@ -141,12 +144,11 @@ mod tests {
 
     #[test]
     fn a_creation_mask_has_nine_bits_beside_a_mode_of_twelve() {
-        let asked = mode_umask(0o7777, 0o777);
+        let asked = mode_umask(0o7777, 0o777).unwrap();
         assert_eq!(asked.changes.mode, Some(0o7777));
         assert_eq!(asked.changes.umask, Some(0o777));
         for (mode, umask) in [(0o10000_u32, 0_u32), (0o755, 0o1022)] {
-            let values = [encoded(mode), encoded(umask)].concat();
-            assert_eq!(decoded(&[81], values.into()), Err(Status::Inval));
+            assert_eq!(mode_umask(mode, umask), Err(Status::Inval));
         }
     }
 }

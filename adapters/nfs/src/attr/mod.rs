@@ -43,12 +43,3 @@ pub const fn encoded_max(wanted: Bitmap) -> usize {
 
 /// Bytes of a share's path, each of whose parts may take as much again.
 const PATH_MAX: usize = 4 * 4096;
-
-/// What attributes would set that no minor version which is served has.
-#[cfg(test)]
-fn decoded(mask: &[u32], values: bytes::Bytes) -> Result<Settable, crate::status::Status> {
-    let mut settable = Settable::default();
-    let mut reader = crate::xdr::Reader::new(values);
-    table::decode_values(Bitmap::of(mask), &mut reader, &mut settable)?;
-    Ok(settable)
-}

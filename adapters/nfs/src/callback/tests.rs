@@ -92,7 +92,11 @@ impl World {
 
 /// CREATE_SESSION that asks for callbacks to program 77, by AUTH_SYS.
 fn create(h: &Harness, client: ClientId, number: u32) -> Compound<'_> {
-    h.compound(1).op(43, |w| {
+    create_in(h, 1, client, number)
+}
+
+fn create_in(h: &Harness, minor: u32, client: ClientId, number: u32) -> Compound<'_> {
+    h.compound(minor).op(43, |w| {
         w.write(&client);
         w.write(&number);
         w.write(&0x2_u32);
@@ -135,10 +139,14 @@ fn recall() -> Call {
 
 /// Slot and number of a CB_SEQUENCE that begins a CB_COMPOUND, and how many operations there are.
 pub(crate) fn sequence(called: &mut Called, session: SessionId) -> (u32, u32, u32) {
+    sequence_in(1, called, session)
+}
+
+fn sequence_in(minor: u32, called: &mut Called, session: SessionId) -> (u32, u32, u32) {
     assert_eq!(called.procedure, 1);
     assert_eq!(
         (called.word(), called.word()),
-        (1, 0),
+        (minor, 0),
         "minor version, ident"
     );
     let count = called.word();
@@ -239,6 +247,24 @@ async fn a_session_is_called_over_the_connection_that_made_it_as_its_client_aske
     let status = Failure::Refused(Status::BadStateid);
     assert_eq!(refused.await.unwrap(), Err(status));
     assert_eq!(flags(&client).await, 0);
+}
+
+#[tokio::test]
+async fn a_callback_is_of_the_minor_version_of_its_session() {
+    let w = World::new().await;
+    // The client was introduced in 4.1, and has a session in 4.2.
+    let (id, number) = w.h.exchange_id("a", 1).await;
+    let mut peer = Peer::connect(w.address).await;
+    let made = peer.ask(create_in(&w.h, 2, id, number)).await.ok_body();
+    peer.answer_null().await;
+    let answer = w.call(id, recall());
+    let mut called = peer.called().await;
+    let (slot, number, _) = sequence_in(2, &mut called, made);
+    peer.answer(&called, |w| {
+        results(w, made, (slot, number), (4, Status::Ok));
+    })
+    .await;
+    assert_eq!(answer.await.unwrap(), Ok(Answer::Done));
 }
 
 #[tokio::test]

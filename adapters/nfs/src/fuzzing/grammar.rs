@@ -1,5 +1,5 @@
-//! The operations of NFSv4.0 and NFSv4.1 as words: one letter a part of the XDR.
-//! RFC 7531, RFC 5662.
+//! The operations of NFSv4.0, 4.1 and 4.2 as words: one letter a part of the XDR.
+//! RFC 7531, RFC 5662, RFC 7863, RFC 8276.
 //!
 //! | letter | in arguments and results |
 //! |---|---|
@@ -14,14 +14,15 @@
 //! |---|---|
 //! | `f` `i` `l` `g` | a small number, kinds of access, a lock type, whether it is a reclaim |
 //! | `q` `Q` | a number in the sequence of an open-owner and of a lock-owner |
-//! | `0` | a union or an optional without anything |
+//! | `0` `x` | a union or an optional without anything; the name of an extended attribute |
 //! | `T` `L` `H` `K` | the unions of CREATE, LOCK, OPEN (how and by what claim) |
-//! | `A` `R` `W` | stateids, what LAYOUTRETURN returns, the claim of WANT_DELEGATION |
+//! | `A` `R` `W` `M` | stateids, what LAYOUTRETURN returns, the claim of WANT_DELEGATION, a server's place |
 //!
 //! | letter | in results |
 //! |---|---|
 //! | `C` `D` `F` `E` | change of a directory, delegation, security flavors, directory entries |
 //! | `B` `G` `X` `Z` | numbers, GET_DIR_DELEGATION's answer, protection of state, optional size |
+//! | `Y` `V` `J` | an optional stateid, data and holes, names |
 
 /// One operation.
 #[derive(Clone, Copy)]
@@ -54,6 +55,7 @@ const DENIED: u32 = 10010;
 const CLID_INUSE: u32 = 10017;
 const TOOSMALL: u32 = 10005;
 const LAYOUTTRYLATER: u32 = 10058;
+const OFFLOAD_NO_REQS: u32 = 10094;
 
 pub(super) const RULES: &[Rule] = &[
     rule(3, "u", "uu"),
@@ -112,6 +114,23 @@ pub(super) const RULES: &[Rule] = &[
     rule(56, "uW", "D"),
     rule(57, "c", ""),
     rule(58, "b", ""),
+    rule(59, "sUU", ""),
+    but(rule(60, "ssUUUbb0", "YUuvbb"), OFFLOAD_NO_REQS, "bb"),
+    rule(61, "sM", ""),
+    rule(62, "sUU", ""),
+    rule(63, "sUUm", "m"),
+    rule(64, "UUs0", ""),
+    rule(65, "UUsUUUUzuo", ""),
+    rule(66, "s", ""),
+    rule(67, "s", "UB"),
+    rule(68, "sUu", "bV"),
+    rule(69, "sUf", "bU"),
+    rule(70, "sfUUUUuUd", ""),
+    rule(71, "ssUUU", ""),
+    rule(72, "x", "d"),
+    rule(73, "fxd", "C"),
+    rule(74, "Uu", "UJb"),
+    rule(75, "x", "C"),
 ];
 
 /// Operations of 4.0 whose owners count them.

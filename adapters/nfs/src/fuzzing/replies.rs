@@ -121,6 +121,13 @@ fn part(letter: char, reader: &mut Reader, known: &mut Known) -> Result<(), BadX
                 part('U', reader, known)?;
             }
         }
+        'Y' => match reader.read::<u32>()? {
+            0 => {}
+            1 => part('s', reader, known)?,
+            _ => return Err(BadXdr),
+        },
+        'V' => many(reader, content)?,
+        'J' => many(reader, |reader| reader.opaque(usize::MAX).map(drop))?,
         other => panic!("no letter of results: {other}"),
     }
     Ok(())
@@ -149,6 +156,16 @@ fn flavor(reader: &mut Reader) -> Result<(), BadXdr> {
         reader.read::<u32>()?;
     }
     Ok(())
+}
+
+/// read_plus_content
+fn content(reader: &mut Reader) -> Result<(), BadXdr> {
+    let (what, _at): (u32, u64) = (reader.read()?, reader.read()?);
+    match what {
+        0 => reader.opaque(usize::MAX).map(drop),
+        1 => reader.read::<u64>().map(drop),
+        _ => Err(BadXdr),
+    }
 }
 
 /// open_delegation4

@@ -50,7 +50,9 @@ fn part(letter: char, known: &mut Known, pick: &mut Choices<'_>, writer: &mut Wr
         'U' => writer.write(&pick.u64()),
         'o' => writer.opaque(known.owners.name()),
         'd' => writer.opaque(pick.bytes(64)),
-        'n' => writer.opaque(name(pick)),
+        // Few, so that what is looked for was set before.
+        'x' if pick.rarely(240) => writer.opaque(b"x"),
+        'n' | 'x' => writer.opaque(name(pick)),
         's' => writer.raw(&known.stateid(pick)),
         'h' => writer.opaque(&known.handle(pick)),
         'c' => writer.write(&known.client(pick)),
@@ -85,6 +87,10 @@ fn part(letter: char, known: &mut Known, pick: &mut Choices<'_>, writer: &mut Wr
             if which == 1 {
                 part('u', known, pick, writer);
             }
+        }
+        'M' => {
+            writer.write(&(1 + pick.below(3) as u32));
+            parts("oo", known, pick, writer);
         }
         other => panic!("no letter of arguments: {other}"),
     }
@@ -128,24 +134,30 @@ fn attributes(pick: &mut Choices<'_>, writer: &mut Writer) {
     let words = match pick.below(12) {
         2 => {
             values.write(&u64::from(pick.byte()));
-            [1 << 4, 0]
+            [1 << 4, 0, 0]
         }
         3 => {
             values.write(&(u32::from(pick.byte()) << 3));
-            [0, 1 << 1]
+            [0, 1 << 1, 0]
         }
         4 => {
             values.write(&pick.u64());
             values.write(&pick.u32());
-            [1 << 4, 1 << 1]
+            [1 << 4, 1 << 1, 0]
         }
         5 => {
             values.raw(pick.bytes(48));
-            [pick.u32(), pick.u32()]
+            [pick.u32(), pick.u32(), 0]
         }
-        _ => [0, 0],
+        // A mode and a creation mask.
+        6 => {
+            values.write(&(u32::from(pick.byte()) << 1));
+            values.write(&(u32::from(pick.byte()) << 2));
+            [0, 0, 1 << 17]
+        }
+        _ => [0, 0, 0],
     };
-    writer.write(&2_u32);
+    writer.write(&3_u32);
     words_to(writer, &words);
     writer.opaque(values.as_slice());
 }

@@ -1,4 +1,4 @@
-//! Arbitrary sequences of COMPOUNDs by several clients of both minor versions, in virtual time.
+//! Arbitrary sequences of COMPOUNDs by several clients of all minor versions, in virtual time.
 
 use std::time::Duration;
 
@@ -14,6 +14,8 @@ use crate::table::Flags;
 use crate::xdr::Writer;
 
 const CLIENTS: usize = 3;
+/// The minor version of each one's sessions.
+const MINORS: [u32; CLIENTS] = [1, 2, 2];
 const SLOTS: usize = 3;
 /// Most steps of one run.
 const STEPS: usize = 96;
@@ -22,6 +24,8 @@ const SEQUENCE: u32 = 53;
 const DESTROY_SESSION: u32 = 44;
 const OPEN: u32 = 18;
 const GETFH: u32 = 10;
+const CLONE: u32 = 71;
+const COPY: u32 = 60;
 const LINK: u32 = 11;
 const LOOKUP: u32 = 15;
 const PUTFH: u32 = 22;
@@ -55,7 +59,7 @@ struct Machine {
     last: Option<Sent>,
 }
 
-/// One client, of both minor versions.
+/// One client: of 4.0, and of the minor version of its sessions.
 #[derive(Default)]
 struct Client {
     known: Known,
@@ -105,7 +109,9 @@ impl Machine {
         exchange.write(&incarnation);
         exchange.opaque(&[b'a' + from as u8]);
         words_to(&mut exchange, &[0_u32, 0, 0]);
-        let reply = self.send(from, 1, &[(42, exchange)], false).await;
+        let reply = self
+            .send(from, MINORS[from], &[(42, exchange)], false)
+            .await;
         // After the client id comes the number of its next CREATE_SESSION.
         let Some(number) = reply.bytes.get(BODY + 8..BODY + 12) else {
             return;
@@ -121,7 +127,7 @@ impl Machine {
             );
         }
         words_to(&mut create, &[0x4000_0000_u32, 1, 0]);
-        self.send(from, 1, &[(43, create)], false).await;
+        self.send(from, MINORS[from], &[(43, create)], false).await;
         self.clients[from].slots = [0; SLOTS];
         let mut complete = Writer::default();
         complete.write(&false);
@@ -204,7 +210,7 @@ impl Machine {
         }
     }
 
-    /// One operation of 4.1 without a session.
+    /// One operation of 4.1 or 4.2 without a session.
     async fn lone(&mut self, from: usize, pick: &mut Choices<'_>) {
         self.clients[from].known.numbered = false;
         let op = if pick.rarely(64) {
@@ -212,7 +218,7 @@ impl Machine {
         } else {
             self.written(from, pick.one_of(&[41, 42, 43, 44, 57]), pick)
         };
-        self.send(from, 1, &[op], false).await;
+        self.send(from, MINORS[from], &[op], false).await;
     }
 
     /// A COMPOUND of 4.0.
@@ -228,7 +234,7 @@ impl Machine {
         }
     }
 
-    /// A COMPOUND of 4.1 in a session.
+    /// A COMPOUND in a session.
     async fn sequenced(&mut self, from: usize, pick: &mut Choices<'_>) {
         self.clients[from].known.numbered = false;
         if self.clients[from].known.latest_session().is_none() {
@@ -258,7 +264,7 @@ impl Machine {
         sequence.write(&cache);
         let mut all = vec![(SEQUENCE, sequence)];
         all.extend(ops);
-        let reply = self.send(from, 1, &all, cache).await;
+        let reply = self.send(from, MINORS[from], &all, cache).await;
         match reply.seen.results.first() {
             Some((SEQUENCE, 0)) => self.clients[from].slots[slot] = number,
             Some((SEQUENCE, BADSESSION)) => self.clients[from].known.forget_session(),
@@ -283,6 +289,9 @@ impl Machine {
                 ops.push((SAVEFH, Writer::default()));
                 ops.extend(share());
             }
+            if [COPY, CLONE].contains(&op.0) {
+                ops.push((SAVEFH, Writer::default()));
+            }
             let opens = op.0 == OPEN;
             ops.push(op);
             if opens {
@@ -294,7 +303,9 @@ impl Machine {
 
     fn operation(&mut self, from: usize, pick: &mut Choices<'_>) -> (u32, Writer) {
         // What makes state comes more often than its share of the table.
-        const FREQUENT: [u32; 16] = [18, 18, 18, 12, 4, 14, 10, 15, 38, 25, 9, 28, 29, 34, 21, 20];
+        const FREQUENT: [u32; 20] = [
+            18, 18, 18, 12, 4, 14, 10, 15, 38, 25, 9, 28, 29, 34, 21, 20, 72, 73, 73, 75,
+        ];
         let number = if pick.rarely(96) {
             RULES[pick.below(RULES.len())].number
         } else {

@@ -62,7 +62,7 @@ impl Operation for Args {
     /// permission bits.
     async fn run(self, cx: &mut Cx) -> Result<Bitmap, Refused> {
         let wanted = self.attributes.settable(cx.minor())?;
-        // A creation mask is for what is created (RFC 8275 §4.2).
+        // A creation mask is for what is created (RFC 8275 §5).
         if wanted.changes.umask.is_some() {
             return Err(Status::Inval.into());
         }

@@ -17,9 +17,9 @@ use crate::testing::{Channel, Compound, FATAL, Harness, Reply, Slow, receive, re
 use crate::types::SessionId;
 
 const SLOTS: u32 = 8;
-/// Each round is four operations, none of which succeeds a second time.
+/// Each round is four changes, in 4.2 five, none of which succeeds a second time.
 const ROUNDS: u32 = 320;
-const OPERATIONS: u64 = (SLOTS * ROUNDS * 4) as u64;
+const OPERATIONS: u64 = (SLOTS * ROUNDS * 4 + SLOTS / 2 * ROUNDS) as u64;
 /// A request, and its reply, has about this many bytes. A connection is cut within the first few.
 const REACH: u64 = 700;
 
@@ -148,10 +148,11 @@ fn mix(seed: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// One slot of the session, and the connection that its client has at the moment.
+/// One slot of a session, and the connection that its client has at the moment.
 struct Slot<'h> {
     harness: &'h Harness,
     address: SocketAddr,
+    minor: u32,
     session: SessionId,
     number: u32,
     sequence: u32,
@@ -166,10 +167,12 @@ impl<'h> Slot<'h> {
     async fn call(&mut self, build: impl Fn(Compound<'h>) -> Compound<'h>) -> Reply {
         self.sequence += 1;
         loop {
-            let begun =
-                self.harness
-                    .compound(1)
-                    .sequence(self.session, self.sequence, self.number, true);
+            let begun = self.harness.compound(self.minor).sequence(
+                self.session,
+                self.sequence,
+                self.number,
+                true,
+            );
             let sent = record(self.sequence, &build(begun).bytes());
             match self.exchange(&sent).await {
                 Some(reply) if reply.status == Status::Delay && reply.count == 1 => {
@@ -215,29 +218,41 @@ impl<'h> Slot<'h> {
             self.call(|c| at(c).op(28, |w| w.write(gone.as_str())))
                 .await
                 .ok();
+            if self.minor == 2 {
+                let name = gone.as_bytes();
+                self.call(|c| at(c).set_xattr(1, name, b"x")).await.ok();
+                self.call(|c| at(c).remove_xattr(name)).await.ok();
+            }
         }
     }
 }
 
 async fn session_of(h: &Harness) -> SessionId {
-    let (id, number) = h.exchange_id("a", 1).await;
+    session_in(h, 1).await
+}
+
+async fn session_in(h: &Harness, minor: u32) -> SessionId {
+    let exchange = h.compound(minor).exchange_id("a", 1, 0);
+    let mut reply = exchange.run().await;
+    let (id, number) = (reply.ok_body(), reply.body());
     let asked = Channel {
         requests: SLOTS,
         ..Channel::default()
     };
-    let create = h.compound(1).create_session(id, number, &asked);
+    let create = h.compound(minor).create_session(id, number, &asked);
     create.run().await.ok_body()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn ten_thousand_operations_survive_cuts_at_any_byte_and_run_once() {
     let (h, fs) = slow();
-    let session = session_of(&h).await;
+    let sessions = [session_in(&h, 1).await, session_in(&h, 2).await];
     let (address, cutter) = Cutter::listen(h.listen().await, seed()).await;
     let mut slots: [Slot<'_>; SLOTS as usize] = std::array::from_fn(|slot| Slot {
         harness: &h,
         address,
-        session,
+        minor: 1 + slot as u32 % 2,
+        session: sessions[slot % 2],
         number: slot as u32,
         sequence: 0,
         stream: None,
@@ -257,9 +272,8 @@ async fn ten_thousand_operations_survive_cuts_at_any_byte_and_run_once() {
             for round in 0..ROUNDS {
                 slot.sequence += 1;
                 let name = format!("{kind}-{}-{round}", slot.number);
-                let look = h
-                    .compound(1)
-                    .sequence(session, slot.sequence, slot.number, false);
+                let look = h.compound(slot.minor);
+                let look = look.sequence(slot.session, slot.sequence, slot.number, false);
                 let look = look.putrootfh().lookup("export").lookup(&name);
                 assert_eq!(look.status().await, status, "{name}");
             }

@@ -6,6 +6,7 @@ mod answers_are_listed;
 mod attribute_values;
 mod client_records;
 mod concurrent_mixed_traffic;
+mod creation_masks;
 mod current_stateid;
 mod exactly_once;
 mod extended_attributes;
