@@ -2,6 +2,7 @@
 //! requests that they send, and a count of allocations.
 
 pub mod allocations;
+pub mod local;
 mod rig;
 
 pub use rig::{Rig, Template};
