@@ -34,8 +34,18 @@ pub(super) fn probe(dir: BorrowedFd<'_>) -> bool {
     read(dir, ACCESS).is_ok()
 }
 
+/// Whether an object has an access list.
+pub(super) fn has_list(object: BorrowedFd<'_>) -> VfsResult<bool> {
+    match rustix::fs::getxattr(proc_path(object), ACCESS, &mut [0_u8; 1]) {
+        // No list has as little as the room given.
+        Ok(_) | Err(Errno::RANGE) => Ok(true),
+        Err(Errno::NODATA) => Ok(false),
+        Err(error) => Err(errno::vfs(error)),
+    }
+}
+
 impl Core {
-    fn has_lists(&self) -> bool {
+    pub(super) fn has_lists(&self) -> bool {
         self.keeps.contains(Capabilities::POSIX_ACL)
     }
 

@@ -20,6 +20,7 @@ use super::identity::Identity;
 use super::index::Index;
 use super::others::Others;
 use super::sys;
+use super::walked::Walked;
 
 /// Never through a link of any kind, never up, never into another mount.
 pub(super) const RESOLVE: ResolveFlags = ResolveFlags::BENEATH
@@ -48,10 +49,13 @@ pub(super) struct Core {
     pub(super) handles: Handles,
     pub(super) resolver: Resolver,
     pub(super) cache: Cache,
+    pub(super) walked: Walked,
     pub(super) changes: Changes,
     pub(super) others: Others,
     /// Whether changes are forced to the device before they are acknowledged.
     pub(super) durable: bool,
+    /// Whether the kernel's rule of permissions is the generic one, on the ids that we see.
+    pub(super) generic: bool,
     /// What the file system keeps beyond what all do: extended attributes, lists, quotas.
     pub(super) keeps: Capabilities,
     /// Files of which the kernel failed to write data back: it tells only once, we go on.
@@ -61,16 +65,13 @@ pub(super) struct Core {
 impl Core {
     /// The object that a handle names.
     pub(super) fn object(&self, handle: &Handle) -> VfsResult<Arc<Object>> {
-        if *handle == self.root.handle {
-            return Ok(Arc::clone(&self.root));
-        }
-        if let Some(found) = self.cache.find(handle) {
+        if let Some(found) = self.hot(handle) {
             return Ok(found);
         }
         let parts = self.handles.parse(handle)?;
         let fd = match &self.resolver {
             Resolver::Kernel(mount) => self.identity.serve(|| {
-                sys::open_by_handle(mount.as_fd(), &parts.kernel).map_err(|error| {
+                sys::open_by_handle(mount.as_fd(), &parts.kernel, OFlags::PATH).map_err(|error| {
                     // A handle that the file system can't read was not made by it.
                     if error == rustix::io::Errno::INVAL {
                         VfsError::BadHandle
@@ -86,15 +87,11 @@ impl Core {
             return Err(VfsError::Stale);
         }
         // Kernels overlook what is too much in a handle; an object has one handle only.
-        if self.handles.of(fd.as_fd(), c"", stat.stx_ino)? != *handle {
+        let name = self.handles.of(fd.as_fd(), c"", stat.stx_ino)?;
+        if name.0 != *handle {
             return Err(VfsError::BadHandle);
         }
-        let object = Object {
-            fd,
-            handle: *handle,
-            kind: kind(&stat)?,
-            fileid: stat.stx_ino,
-        };
+        let object = Object::new(fd, name, kind(&stat)?, stat.stx_ino);
         // An object without a name is not kept: that would keep its data.
         if stat.stx_nlink == 0 {
             Ok(Arc::new(object))
@@ -108,7 +105,9 @@ impl Core {
         if *handle == self.root.handle {
             return Some(Arc::clone(&self.root));
         }
-        self.cache.find(handle)
+        let found = self.cache.find(&self.handles.kernel_of(handle)?)?;
+        // What the kernel does not know the object by is ours, and may be forged.
+        (found.handle == *handle).then_some(found)
     }
 
     /// Takes in an object just opened as `name` of `dir`.
@@ -123,13 +122,9 @@ impl Core {
             return Err(VfsError::AccessDenied);
         }
         let handle = self.handles.of(fd.as_fd(), c"", stat.stx_ino)?;
-        let object = Object {
-            fd,
-            handle,
-            kind: kind(&stat)?,
-            fileid: stat.stx_ino,
-        };
+        let object = Object::new(fd, handle, kind(&stat)?, stat.stx_ino);
         self.seen(dir.fileid, name, stat.stx_ino);
+        self.walked.note(dir.fileid, name);
         let attr = self.attr_from(&stat)?;
         Ok((self.cache.keep(object), attr))
     }
@@ -151,7 +146,21 @@ impl Core {
         if stat(object.as_fd()).is_ok_and(|stat| stat.stx_nlink > 0) {
             return;
         }
-        self.cache.forget(&object.handle);
+        self.let_go(object);
+    }
+
+    /// Notes that an object has lost a name through us, perhaps its last.
+    pub(super) fn lost_name(&self, object: &Object) -> VfsResult<()> {
+        let stat = stat(object.as_fd())?;
+        self.changes.bump(object.fileid, ctime(&stat));
+        if stat.stx_nlink == 0 {
+            self.let_go(object);
+        }
+        Ok(())
+    }
+
+    fn let_go(&self, object: &Object) {
+        self.cache.forget(object);
         if let Resolver::Index(index) = &self.resolver {
             index.note_gone(&object.handle);
         }
@@ -191,6 +200,18 @@ impl Core {
         Ok(())
     }
 
+    /// As [`changed`](Self::changed), with the counter after it.
+    fn changed_to(&self, object: &Object) -> VfsResult<u64> {
+        let ctime = ctime(&stat(object.as_fd())?);
+        self.changes.bump(object.fileid, ctime);
+        Ok(self.changes.value(object.fileid, ctime))
+    }
+
+    fn change(&self, object: &Object) -> VfsResult<u64> {
+        let ctime = ctime(&stat(object.as_fd())?);
+        Ok(self.changes.value(object.fileid, ctime))
+    }
+
     /// Runs `alter` on the entries of `dir`, or on what else counts as a change of it, and makes
     /// it last.
     pub(super) fn alter<T>(
@@ -198,11 +219,10 @@ impl Core {
         dir: &Object,
         alter: impl FnOnce() -> VfsResult<T>,
     ) -> VfsResult<(T, DirChange)> {
-        let before = self.attr(dir)?.change;
+        let before = self.change(dir)?;
         let done = alter()?;
-        self.changed(dir.fileid, dir.as_fd())?;
+        let after = self.changed_to(dir)?;
         self.settle(dir)?;
-        let after = self.attr(dir)?.change;
         // Other processes may change the directory in between, so this is not atomic.
         Ok((
             done,
@@ -216,7 +236,7 @@ impl Core {
 
     /// What [`alter`](Self::alter) says of a directory that stays as it is.
     pub(super) fn unaltered(&self, dir: &Object) -> VfsResult<DirChange> {
-        let change = self.attr(dir)?.change;
+        let change = self.change(dir)?;
         Ok(DirChange {
             atomic: false,
             before: change,
@@ -341,7 +361,7 @@ fn time(from: rustix::fs::StatxTimestamp) -> Time {
 }
 
 /// ctime in nanoseconds; a time before 1970 counts as 0.
-fn ctime(stat: &Statx) -> u64 {
+pub(super) fn ctime(stat: &Statx) -> u64 {
     let seconds = u64::try_from(stat.stx_ctime.tv_sec).unwrap_or(0);
     seconds
         .saturating_mul(1_000_000_000)

@@ -88,7 +88,7 @@ impl Core {
     /// What an entry stands for, without opening it. If the number differs the name was reused
     /// just now, or something is mounted on it.
     fn entry_node(&self, dir: &OwnedFd, name: &CStr, fileid: u64) -> Option<Node> {
-        let handle = self.handles.of(dir.as_fd(), name, fileid).ok()?;
+        let (handle, _) = self.handles.of(dir.as_fd(), name, fileid).ok()?;
         let stat = stat_at(dir.as_fd(), name).ok()?;
         if stat.stx_ino != fileid || !self.is_ours(&stat) {
             return None;

@@ -13,7 +13,8 @@ use rustix::io::{Errno, IoSlice, ReadWriteFlags};
 
 use super::Local;
 use super::cache::Object;
-use super::core::{Core, reopen, stat};
+use super::core::{Core, Resolver, reopen, stat};
+use super::rights::By;
 use super::{errno, sys};
 
 /// The most that one read answers; longer ones are short.
@@ -30,8 +31,16 @@ impl Core {
         posix::require_file(object.kind)?;
         self.identity
             .judge(|| posix::check_open(&self.rights(object)?, cred, access))?;
-        let open = || reopen(object.as_fd(), open_flags(access));
         let _busy = self.others.busy(object);
+        let want = match access {
+            OpenAccess::Read => posix::READ,
+            OpenAccess::Write => posix::WRITE,
+            OpenAccess::Both => posix::READ | posix::WRITE,
+        };
+        if self.foresee(cred, object, want) == Ok(By::Server) {
+            return self.identity.serve(|| self.open_as_server(object, access));
+        }
+        let open = || reopen(object.as_fd(), open_flags(access));
         match self.identity.act(cred, open) {
             Err(VfsError::AccessDenied) if access == OpenAccess::Read => {
                 let may_run = || sys::accessible(object.as_fd(), posix::EXEC).map_err(errno::vfs);
@@ -40,6 +49,19 @@ impl Core {
             }
             done => done,
         }
+    }
+}
+
+impl Core {
+    /// Opens by handle where that works: the path to an object behind a descriptor is long.
+    fn open_as_server(&self, object: &Object, access: OpenAccess) -> VfsResult<OwnedFd> {
+        let flags = open_flags(access);
+        if let Resolver::Kernel(mount) = &self.resolver
+            && let Some(kernel) = self.handles.kernel_of(&object.handle)
+        {
+            return sys::open_by_handle(mount.as_fd(), &kernel, flags).map_err(errno::vfs);
+        }
+        reopen(object.as_fd(), flags)
     }
 }
 
@@ -122,7 +144,13 @@ impl File for LocalFile {
         }
         let mut buffer = into;
         let count = count.min(MAX_READ);
-        match open.read_cached(offset, count, &mut buffer) {
+        // What lives in memory is read at once.
+        let cached = if self.local.core.durable {
+            open.read_cached(offset, count, &mut buffer)
+        } else {
+            None
+        };
+        match cached {
             Some(eof) => eof.map(|eof| ReadOk { buffer, eof }).into(),
             None => self.run(move |open| {
                 let eof = open.read(offset, count, &mut buffer)?;
@@ -223,15 +251,26 @@ impl Open {
             _ => ReadWriteFlags::empty(),
         };
         let _busy = self.core.others.busy(&self.object);
-        let count = self
-            .core
-            .identity
-            .act(&self.cred, || self.write_all(offset, data, flags))?;
+        let by = self.writes_as()?;
+        let write = || self.write_all(offset, data, flags);
+        let count = self.core.run(by, &self.cred, write)?;
         self.core.changed(self.object.fileid, self.fd.as_fd())?;
         Ok(Written {
             count: count as u32,
             stability: how,
         })
+    }
+
+    /// As whom to write: who opened the file may, and it matters to setuid and setgid only.
+    fn writes_as(&self) -> VfsResult<By> {
+        let identity = &self.core.identity;
+        if identity.is_caller() && !identity.is_like_server(&self.cred) {
+            let mode = u32::from(stat(self.fd.as_fd())?.stx_mode);
+            if mode & (posix::SETUID | posix::SETGID) != 0 {
+                return Ok(By::Caller);
+            }
+        }
+        Ok(By::Server)
     }
 
     fn write_all(&self, offset: u64, data: &[u8], how: ReadWriteFlags) -> VfsResult<usize> {

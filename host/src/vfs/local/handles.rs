@@ -23,6 +23,8 @@ const TAG: usize = 8;
 /// Makes and reads handles.
 pub(super) struct Handles {
     key: Option<[u8; 32]>,
+    /// The kernel's number of the mount that is served.
+    mount: i32,
     /// Whether the file system can only name objects, not open them by name.
     identity_only: bool,
 }
@@ -33,24 +35,46 @@ pub(super) struct Parts {
     pub(super) kernel: FileHandle,
 }
 
+/// What `name` stands for on this mount, as the kernel names it.
+pub(super) enum Entry {
+    Here(FileHandle),
+    /// Something else is mounted there.
+    Elsewhere,
+}
+
 impl Handles {
     /// For the file system of `dir`, if it has handles at all.
     pub(super) fn probe(dir: BorrowedFd<'_>, key: Option<[u8; 32]>) -> Result<Self, Errno> {
-        let identity_only = match sys::name_to_handle(dir, c"", false) {
-            Ok(_) => false,
-            Err(Errno::OPNOTSUPP) => sys::name_to_handle(dir, c"", true).map(|_| true)?,
+        let (found, identity_only) = match sys::named(dir, c"", false) {
+            Ok(found) => (found, false),
+            Err(Errno::OPNOTSUPP) => (sys::named(dir, c"", true)?, true),
             Err(error) => return Err(error),
         };
-        Ok(Self { key, identity_only })
+        Ok(Self {
+            key,
+            mount: found.mount,
+            identity_only,
+        })
     }
 
-    /// The handle of `name` in `dir`, or of `dir` itself if `name` is empty.
+    /// What the kernel knows `name` in `dir` by. It walks there as it does for an open, and asks
+    /// for the same permission.
+    pub(super) fn entry(&self, dir: BorrowedFd<'_>, name: &std::ffi::CStr) -> Result<Entry, Errno> {
+        let found = sys::named(dir, name, self.identity_only)?;
+        Ok(if found.mount == self.mount {
+            Entry::Here(found.handle)
+        } else {
+            Entry::Elsewhere
+        })
+    }
+
+    /// The handle of `name` in `dir`, or of `dir` itself if `name` is empty, and the kernel's.
     pub(super) fn of(
         &self,
         dir: BorrowedFd<'_>,
         name: &std::ffi::CStr,
         fileid: u64,
-    ) -> VfsResult<Handle> {
+    ) -> VfsResult<(Handle, FileHandle)> {
         let kernel = sys::name_to_handle(dir, name, self.identity_only).map_err(errno::vfs)?;
         let mut bytes = Vec::with_capacity(Handle::MAX);
         bytes.push(VERSION);
@@ -61,12 +85,23 @@ impl Handles {
             let tag = tag(key, &bytes);
             bytes.extend(tag);
         }
-        Handle::new(&bytes).map_err(|_| VfsError::NotSupported)
+        let handle = Handle::new(&bytes).map_err(|_| VfsError::NotSupported)?;
+        Ok((handle, kernel))
     }
 
     /// What `handle` says, if this backend could have made it.
     pub(super) fn parse(&self, handle: &Handle) -> VfsResult<Parts> {
         self.read(handle.as_bytes()).ok_or(VfsError::BadHandle)
+    }
+
+    /// The kernel's part of a handle, whoever made it.
+    pub(super) fn kernel_of(&self, handle: &Handle) -> Option<FileHandle> {
+        let bytes = handle.as_bytes();
+        let signed = match self.key {
+            None => bytes,
+            Some(_) => bytes.split_last_chunk::<TAG>()?.0,
+        };
+        unsigned(signed).map(|parts| parts.kernel)
     }
 
     fn read(&self, bytes: &[u8]) -> Option<Parts> {
@@ -80,18 +115,22 @@ impl Handles {
                 (differ == 0).then_some(signed)?
             }
         };
-        let (version, rest) = signed.split_first()?;
-        let (kind, rest) = rest.split_first_chunk()?;
-        let (fileid, kernel) = rest.split_first_chunk()?;
-        if *version != VERSION {
-            return None;
-        }
-        let kernel = FileHandle::new(i32::from_be_bytes(*kind), kernel)?;
-        Some(Parts {
-            fileid: u64::from_be_bytes(*fileid),
-            kernel,
-        })
+        unsigned(signed)
     }
+}
+
+fn unsigned(bytes: &[u8]) -> Option<Parts> {
+    let (version, rest) = bytes.split_first()?;
+    let (kind, rest) = rest.split_first_chunk()?;
+    let (fileid, kernel) = rest.split_first_chunk()?;
+    if *version != VERSION {
+        return None;
+    }
+    let kernel = FileHandle::new(i32::from_be_bytes(*kind), kernel)?;
+    Some(Parts {
+        fileid: u64::from_be_bytes(*fileid),
+        kernel,
+    })
 }
 
 fn tag(key: &[u8; 32], bytes: &[u8]) -> [u8; TAG] {
@@ -114,7 +153,7 @@ mod tests {
     fn a_signed_handle_is_taken_back_and_an_altered_one_is_not() {
         let dir = tempfile::tempfile().unwrap();
         let handles = Handles::probe(dir.as_fd(), Some([7; 32])).unwrap();
-        let handle = handles.of(dir.as_fd(), c"", 42).unwrap();
+        let (handle, _) = handles.of(dir.as_fd(), c"", 42).unwrap();
         assert_eq!(handles.parse(&handle).map(|parts| parts.fileid), Ok(42));
         for at in 0..handle.as_bytes().len() {
             let mut bytes = handle.as_bytes().to_vec();

@@ -11,7 +11,7 @@
 use std::cell::{Cell, RefCell};
 
 use dittofs_sdk::vfs::{Cred, VfsError, VfsResult};
-use rustix::fs::Gid;
+use rustix::fs::{Gid, Mode};
 
 use super::sys;
 
@@ -19,6 +19,8 @@ thread_local! {
     /// Whom this thread acts for; none is the server itself.
     static ACTING: RefCell<Option<Cred>> = const { RefCell::new(None) };
     static WORKER: Cell<bool> = const { Cell::new(false) };
+    /// Whether its creation mask is its own, once that was tried.
+    static OWN_MASK: Cell<Option<bool>> = const { Cell::new(None) };
     /// Guards alive on this thread: only the outermost of a worker may leave the identity as it is.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
@@ -58,6 +60,11 @@ impl Identity {
     /// Whether the kernel decides under the caller's identity.
     pub(super) fn is_caller(&self) -> bool {
         matches!(self, Self::Caller(_))
+    }
+
+    /// Whether `cred` passes every check that the server passes, and owns nothing by that.
+    pub(super) fn is_like_server(&self, cred: &Cred) -> bool {
+        matches!(self, Self::Caller(server) if server.uid == 0 && cred.uid == 0)
     }
 
     /// Runs `call` as `cred`, where the kernel decides.
@@ -161,10 +168,30 @@ impl Drop for Guard<'_> {
 /// it acts for, and files that it creates get exactly the mode that was asked for.
 pub(super) fn become_worker() {
     WORKER.set(true);
-    if sys::clear_thread_umask().is_err() {
-        // Some sandboxes forbid `unshare`; then the mask of the whole process is cleared.
-        rustix::process::umask(rustix::fs::Mode::empty());
+    // Some sandboxes forbid it; then the mask of the whole process is cleared.
+    let own = sys::unshare_umask().is_ok();
+    OWN_MASK.set(Some(own));
+    rustix::process::umask(Mode::empty());
+}
+
+/// Whether this thread, whoever it belongs to, can create with a mask that is its alone.
+pub(super) fn has_own_mask() -> bool {
+    if OWN_MASK.get().is_none() {
+        OWN_MASK.set(Some(sys::unshare_umask().is_ok()));
     }
+    OWN_MASK.get() == Some(true)
+}
+
+/// Runs `call` with the creation mask cleared, on a thread that [`has_own_mask`].
+pub(super) fn unmasked<T>(call: impl FnOnce() -> T) -> T {
+    struct Mask(Mode);
+    impl Drop for Mask {
+        fn drop(&mut self) {
+            rustix::process::umask(self.0);
+        }
+    }
+    let _mask = Mask(rustix::process::umask(Mode::empty()));
+    call()
 }
 
 #[cfg(test)]

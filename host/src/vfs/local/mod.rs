@@ -2,8 +2,9 @@
 //!
 //! # As root
 //! Handles are the kernel's ([`handles`]), and the kernel decides about permissions under the
-//! caller's own identity ([`identity`]). Nothing is followed: no symbolic link, no mount below,
-//! no `..` out of the share.
+//! caller's own identity ([`identity`]); where the mode decides alone, what it would say is found
+//! out without that ([`rights`]). Nothing is followed: no symbolic link, no mount below, no `..`
+//! out of the share.
 //!
 //! # As an ordinary user
 //! All is done as the server's own user, and new objects are that user's. Permission bits and lists are
@@ -27,7 +28,7 @@
 //!
 //! # What is answered in place
 //! Attributes and access of objects in use, names that the kernel's cache knows, data in the page
-//! cache, statistics. These touch memory only on local file systems; on a network file system
+//! cache, statistics; on tmpfs and ramfs all, with the thread's own creation mask. These touch memory only on local file systems; on a network file system
 //! below the share they may wait for it.
 
 mod acl;
@@ -45,10 +46,12 @@ mod namespace;
 mod others;
 mod pool;
 mod quota;
+mod rights;
 mod set_attr;
 mod sys;
 #[cfg(test)]
 mod tests;
+mod walked;
 mod xattr;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -75,6 +78,8 @@ use self::index::Index;
 use self::namespace::{First, Found};
 use self::others::Others;
 use self::pool::Pool;
+use self::sys::FileHandle;
+use self::walked::Walked;
 
 /// How a directory is served.
 #[derive(Debug, Clone)]
@@ -168,7 +173,7 @@ fn start(fd: OwnedFd, handles: Handles, options: &Options) -> VfsResult<Core> {
     } else {
         Identity::detect()
     };
-    let resolver = match by_handle(&fd, &handles, &handle) {
+    let resolver = match by_handle(&fd, &handle.1) {
         Some(mount) if identity.is_caller() => Resolver::Kernel(mount),
         _ => Resolver::Index(Index::new()),
     };
@@ -188,21 +193,18 @@ fn start(fd: OwnedFd, handles: Handles, options: &Options) -> VfsResult<Core> {
         identity,
         resolver,
         cache: Cache::new(options.cached_objects.min(limit)),
+        walked: Walked::default(),
         changes: if durable {
             Changes::probe(fd.as_fd())
         } else {
             Changes::coarse()
         },
         durable,
+        generic: rights::is_generic(fd.as_fd()),
         keeps,
         lost: Mutex::default(),
         handles,
-        root: Arc::new(Object {
-            fd,
-            handle,
-            kind: Kind::Dir,
-            fileid: stat.stx_ino,
-        }),
+        root: Arc::new(Object::new(fd, handle, Kind::Dir, stat.stx_ino)),
     })
 }
 
@@ -214,10 +216,9 @@ fn all_of(base: Capabilities, found: &[(bool, Capabilities)]) -> Capabilities {
 
 /// A descriptor by which the kernel opens handles, if it does that for us. An `O_PATH` one is
 /// not good enough for it.
-fn by_handle(root: &OwnedFd, handles: &Handles, handle: &Handle) -> Option<OwnedFd> {
+fn by_handle(root: &OwnedFd, handle: &FileHandle) -> Option<OwnedFd> {
     let mount = core::reopen(root.as_fd(), OFlags::RDONLY | OFlags::DIRECTORY).ok()?;
-    let own = handles.parse(handle).ok()?;
-    sys::open_by_handle(mount.as_fd(), &own.kernel).ok()?;
+    sys::open_by_handle(mount.as_fd(), handle, OFlags::PATH).ok()?;
     Some(mount)
 }
 
@@ -522,8 +523,18 @@ impl FileSystem for Local {
     }
 }
 
-// What creates goes to the pool always: its threads have a creation mask of their own.
 impl Local {
+    /// Runs what creates: where the mask of the process does not matter.
+    fn creating<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Local) -> VfsResult<T> + Send + 'static,
+    ) -> Op<T> {
+        if self.core.durable || !identity::has_own_mask() {
+            return self.pooled(job);
+        }
+        identity::unmasked(|| self.quick(job))
+    }
+
     fn make_new(
         &self,
         cred: &Cred,
@@ -536,7 +547,7 @@ impl Local {
         let (cred, dir, what) = (cred.clone(), *dir, what.clone());
         let (attr, acl) = (*attr, acl.cloned());
         let owned = name.as_bytes().to_vec();
-        self.pooled(move |fs| {
+        self.creating(move |fs| {
             let name = Name::new(&owned).map_err(|_| VfsError::Invalid)?;
             let first = First {
                 attr: &attr,
@@ -561,7 +572,7 @@ impl Local {
         let (cred, dir) = (cred.clone(), *dir);
         let (attr, acl) = (*attr, acl.cloned());
         let owned = name.as_bytes().to_vec();
-        self.pooled(move |fs| {
+        self.creating(move |fs| {
             let name = Name::new(&owned).map_err(|_| VfsError::Invalid)?;
             let first = First {
                 attr: &attr,
@@ -590,17 +601,27 @@ impl Local {
     }
 }
 
+/// Those of the permission `bits` that this thread's identity has.
+fn accessible(object: &Object, bits: u32) -> u32 {
+    let all = |bits| sys::accessible(object.as_fd(), bits).is_ok();
+    if bits == 0 || all(bits) {
+        return bits;
+    }
+    let each = [posix::READ, posix::WRITE, posix::EXEC];
+    let each = each.into_iter().filter(|bit| bits & bit != 0 && all(*bit));
+    each.fold(0, |found, bit| found | bit)
+}
+
 impl Core {
     fn access(&self, cred: &Cred, object: &Object, wanted: Access) -> VfsResult<Access> {
-        let allowed = |bits| sys::accessible(object.as_fd(), bits).is_ok();
-        let bits = self.identity.act(cred, || {
-            let each = [posix::READ, posix::WRITE, posix::EXEC];
-            Ok(each
-                .into_iter()
-                .filter(|bit| allowed(*bit))
-                .fold(0, |all, bit| all | bit))
-        })?;
-        let attr = self.attr(object)?;
+        let stat = self::core::stat(object.as_fd())?;
+        let all = posix::READ | posix::WRITE | posix::EXEC;
+        let bits = match self.granted(cred, object, &stat)? {
+            // What the mode grants may still be what nobody has, as on a read-only mount.
+            Some(bits) => self.identity.serve(|| Ok(accessible(object, bits)))?,
+            None => self.identity.act(cred, || Ok(accessible(object, all)))?,
+        };
+        let attr = self.attr_from(&stat)?;
         // The rules from bits to kinds of access are the same, whoever found the bits.
         let owner = Cred::user(u32::MAX, u32::MAX);
         let found = Attr {

@@ -15,6 +15,8 @@ use super::cache::Object;
 use super::core::{Core, RESOLVE, c_name, find, proc_path, stat};
 use super::errno;
 use super::file::open_flags;
+use super::handles::Entry;
+use super::rights::By;
 use super::{acl, exclusive, sys};
 
 /// How often [`Core::create`] tries again when others create and remove the name meanwhile.
@@ -76,12 +78,7 @@ impl Core {
         }
         let stat = stat(fd.as_fd())?;
         let handle = self.handles.of(fd.as_fd(), c"", stat.stx_ino)?;
-        let object = Object {
-            fd,
-            handle,
-            kind: Kind::Dir,
-            fileid: stat.stx_ino,
-        };
+        let object = Object::new(fd, handle, Kind::Dir, stat.stx_ino);
         let attr = self.attr_from(&stat)?;
         Ok(Node {
             handle: self.cache.keep(object).handle,
@@ -106,7 +103,7 @@ impl Core {
             self.identity
                 .act(cred, || make_node(dir, &path, what, mode))?;
             let flags = ResolveFlags::empty();
-            let (object, _) = self.child(cred, dir, &path, flags).or_else(|error| {
+            let (object, attr) = self.child(cred, dir, &path, flags).or_else(|error| {
                 // Without search permission the maker itself can't look at it.
                 let found = self.identity.serve(|| find(dir, &path, flags));
                 found
@@ -120,7 +117,7 @@ impl Core {
                 AtFlags::empty()
             };
             let attr = self
-                .finish(cred, &object, first, special)
+                .finish(cred, &object, first, attr, special)
                 .inspect_err(|_| {
                     // What can't get its attributes is not left behind.
                     let _ = self.identity.serve(|| unlink(dir, &path, undo));
@@ -168,6 +165,7 @@ impl Core {
         let (victim, attr) = self.child(cred, dir, &path, ResolveFlags::empty())?;
         self.identity
             .judge(|| posix::check_delete(&self.rights(dir)?, &attr, cred))?;
+        let by = self.foresee_delete(cred, dir, &attr)?;
         let is_dir = victim.kind == Kind::Dir;
         let flags = if is_dir {
             AtFlags::REMOVEDIR
@@ -176,14 +174,12 @@ impl Core {
         };
         let _busy = self.others.busy(&victim);
         let ((), change) = self.alter(dir, || {
-            self.identity
-                .act(cred, || match unlink(dir, &path, flags) {
-                    // Some file systems say so of a directory with entries.
-                    Err(VfsError::Exists) if is_dir => Err(VfsError::NotEmpty),
-                    done => done,
-                })?;
-            self.unnamed(&victim);
-            self.changed(victim.fileid, victim.as_fd())
+            self.run(by, cred, || match unlink(dir, &path, flags) {
+                // Some file systems say so of a directory with entries.
+                Err(VfsError::Exists) if is_dir => Err(VfsError::NotEmpty),
+                done => done,
+            })?;
+            self.lost_name(&victim)
         })?;
         Ok(change)
     }
@@ -233,8 +229,7 @@ impl Core {
             self.identity.act(cred, || rename().map_err(errno::vfs))?;
             self.seen(to_dir.fileid, to.as_bytes(), source.fileid);
             if let Some((target, _)) = &target {
-                self.unnamed(target);
-                self.changed(target.fileid, target.as_fd())?;
+                self.lost_name(target)?;
             }
             self.changed(source.fileid, source.as_fd())
         };
@@ -302,8 +297,39 @@ impl Core {
     ) -> VfsResult<(Arc<Object>, Attr)> {
         posix::require_dir(dir.kind)?;
         self.judge(cred, dir, posix::EXEC)?;
-        let fd = self.identity.act(cred, || find(dir, name, how))?;
+        let by = self.foresee(cred, dir, posix::EXEC)?;
+        if let Some(known) = self.known_child(by, cred, dir, name)? {
+            return Ok(known);
+        }
+        let fd = self.run(by, cred, || find(dir, name, how))?;
         self.adopt(fd, dir, name.to_bytes())
+    }
+
+    /// As [`child`](Self::child), of an object in use, by what the kernel knows the name by.
+    fn known_child(
+        &self,
+        by: By,
+        cred: &Cred,
+        dir: &Object,
+        name: &CStr,
+    ) -> VfsResult<Option<(Arc<Object>, Attr)>> {
+        // The kernel may have to read a directory that it has not walked before.
+        if self.durable && !self.walked.holds(dir.fileid, name.to_bytes()) {
+            return Ok(None);
+        }
+        let entry = || match self.handles.entry(dir.as_fd(), name) {
+            Err(Errno::NOENT) => Err(VfsError::NotFound),
+            entry => Ok(entry.ok()),
+        };
+        let Some(Entry::Here(kernel)) = self.run(by, cred, entry)? else {
+            return Ok(None);
+        };
+        let Some(object) = self.cache.find(&kernel) else {
+            return Ok(None);
+        };
+        let attr = self.attr(&object)?;
+        self.seen(dir.fileid, name.to_bytes(), object.fileid);
+        Ok(Some((object, attr)))
     }
 
     fn create_new(
@@ -323,18 +349,20 @@ impl Core {
             let undo = |_: &VfsError| {
                 let _ = self.identity.serve(|| unlink(dir, path, AtFlags::empty()));
             };
+            if let CreateHow::Exclusive(verifier) = how {
+                exclusive::remember(fd.as_fd(), verifier).inspect_err(undo)?;
+            }
             let pin = self
                 .identity
                 .serve(|| find(dir, path, ResolveFlags::empty()));
-            let (object, _) = pin.and_then(|pin| self.adopt(pin, dir, path.to_bytes()))?;
+            let (object, attr) = pin.and_then(|pin| self.adopt(pin, dir, path.to_bytes()))?;
             if stat(fd.as_fd())?.stx_ino != object.fileid {
                 // Renamed away and replaced in this very moment.
                 return Err(VfsError::TryLater);
             }
-            if let CreateHow::Exclusive(verifier) = how {
-                exclusive::remember(fd.as_fd(), verifier).inspect_err(undo)?;
-            }
-            let attr = self.finish(cred, &object, first, false).inspect_err(undo)?;
+            let attr = self
+                .finish(cred, &object, first, attr, false)
+                .inspect_err(undo)?;
             Ok((fd, object, attr))
         })?;
         Ok(Found {
@@ -354,12 +382,7 @@ impl Core {
         how: CreateHow,
         access: OpenAccess,
     ) -> VfsResult<Found> {
-        let change = self.attr(dir)?.change;
-        let dir_change = DirChange {
-            atomic: false,
-            before: change,
-            after: change,
-        };
+        let dir_change = self.unaltered(dir)?;
         let (object, attr) = self.child(cred, dir, path, ResolveFlags::empty())?;
         let _busy = self.others.busy(&object);
         let (fd, created) = match how {
@@ -386,6 +409,7 @@ impl Core {
         cred: &Cred,
         object: &Object,
         first: First<'_>,
+        made: Attr,
         special_bits: bool,
     ) -> VfsResult<Attr> {
         let attr = first.attr;
@@ -394,7 +418,7 @@ impl Core {
         // the object was made with: its directory may have limited them.
         let mode = match attr.mode {
             Some(mode) if (owner || special_bits) && object.kind != Kind::Symlink => {
-                Some(mode & !0o777 | self.attr(object)?.mode & 0o777)
+                Some(mode & !0o777 | made.mode & 0o777)
             }
             _ => None,
         };
@@ -415,7 +439,8 @@ impl Core {
             self.identity.act(cred, || acl::protect(object, list))?;
         }
         self.settle(object)?;
-        self.attr(object)
+        let as_made = rest.is_empty() && attr.size.is_none() && first.acl.is_none();
+        if as_made { Ok(made) } else { self.attr(object) }
     }
 
     /// Where we decide: may `cred` add an entry, and give it these attributes?

@@ -10,6 +10,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use dittofs_sdk::vfs::Buffer;
+use rustix::fs::OFlags;
 use rustix::io::{Errno, ReadWriteFlags};
 
 /// The most bytes that the kernel puts into a file handle (`MAX_HANDLE_SZ`).
@@ -25,30 +26,45 @@ struct RawHandle {
 
 /// A handle as the kernel makes it.
 pub(super) struct FileHandle {
-    kind: i32,
+    /// Its kind, and its bytes.
+    data: [u8; KIND + MAX_FH],
     len: usize,
-    data: [u8; MAX_FH],
 }
+
+/// Bytes of a handle's kind.
+const KIND: usize = 4;
 
 impl FileHandle {
     /// A handle of these parts, if the kernel could have made it.
     pub(super) fn new(kind: i32, bytes: &[u8]) -> Option<Self> {
-        let mut data = [0; MAX_FH];
-        data.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        Some(Self {
-            kind,
-            len: bytes.len(),
-            data,
-        })
+        let mut data = [0; KIND + MAX_FH];
+        *data.first_chunk_mut()? = kind.to_ne_bytes();
+        let len = KIND + bytes.len();
+        data.get_mut(KIND..len)?.copy_from_slice(bytes);
+        Some(Self { data, len })
     }
 
     pub(super) fn kind(&self) -> i32 {
-        self.kind
+        self.data
+            .first_chunk()
+            .map_or(0, |kind| i32::from_ne_bytes(*kind))
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
+        self.data.get(KIND..self.len).unwrap_or_default()
+    }
+
+    /// What tells its object from all others of the file system.
+    pub(super) fn key(&self) -> &[u8] {
         self.data.get(..self.len).unwrap_or_default()
     }
+}
+
+/// What a name stands for.
+pub(super) struct Named {
+    pub(super) handle: FileHandle,
+    /// The kernel's number of the mount that the object was found on.
+    pub(super) mount: i32,
 }
 
 /// The handle of `name` in `dir`, or of `dir` itself if `name` is empty. Symbolic links are not
@@ -58,6 +74,11 @@ pub(super) fn name_to_handle(
     name: &CStr,
     identity_only: bool,
 ) -> Result<FileHandle, Errno> {
+    named(dir, name, identity_only).map(|found| found.handle)
+}
+
+/// As [`name_to_handle`], with the mount.
+pub(super) fn named(dir: BorrowedFd<'_>, name: &CStr, identity_only: bool) -> Result<Named, Errno> {
     let mut raw = RawHandle {
         bytes: MAX_FH as u32,
         kind: 0,
@@ -85,22 +106,25 @@ pub(super) fn name_to_handle(
         )
     };
     check(done)?;
-    let len = (raw.bytes as usize).min(MAX_FH);
-    Ok(FileHandle {
-        kind: raw.kind,
-        len,
-        data: raw.data,
-    })
+    let bytes = raw.data.get(..raw.bytes as usize).ok_or(Errno::OVERFLOW)?;
+    let handle = FileHandle::new(raw.kind, bytes).ok_or(Errno::OVERFLOW)?;
+    Ok(Named { handle, mount })
 }
 
 /// Opens an object of the file system that `mount` is on. Needs CAP_DAC_READ_SEARCH.
-pub(super) fn open_by_handle(mount: BorrowedFd<'_>, handle: &FileHandle) -> Result<OwnedFd, Errno> {
+pub(super) fn open_by_handle(
+    mount: BorrowedFd<'_>,
+    handle: &FileHandle,
+    flags: OFlags,
+) -> Result<OwnedFd, Errno> {
     let mut raw = RawHandle {
-        bytes: handle.len as u32,
-        kind: handle.kind,
-        data: handle.data,
+        bytes: handle.bytes().len() as u32,
+        kind: handle.kind(),
+        data: [0; MAX_FH],
     };
-    let flags = libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+    let room = raw.data.get_mut(..handle.bytes().len());
+    room.ok_or(Errno::INVAL)?.copy_from_slice(handle.bytes());
+    let flags = flags.union(OFlags::NOFOLLOW | OFlags::CLOEXEC).bits();
     // SAFETY: `raw` has the kernel's layout, holds `bytes` bytes of data, and outlives the call.
     let fd = unsafe {
         libc::syscall(
@@ -157,12 +181,10 @@ pub(super) fn set_groups(groups: &[u32]) -> Result<(), Errno> {
     check(done).map(drop)
 }
 
-/// Gives this thread a file-creation mask (and working directory) of its own, and clears it.
-pub(super) fn clear_thread_umask() -> Result<(), Errno> {
+/// Gives this thread a file-creation mask (and working directory) of its own.
+pub(super) fn unshare_umask() -> Result<(), Errno> {
     // SAFETY: only this thread's view of its `fs_struct` changes.
-    check(unsafe { libc::syscall(libc::SYS_unshare, libc::CLONE_FS) })?;
-    rustix::process::umask(rustix::fs::Mode::empty());
-    Ok(())
+    check(unsafe { libc::syscall(libc::SYS_unshare, libc::CLONE_FS) }).map(drop)
 }
 
 /// Appends up to `count` bytes from `offset` to `into`, whose room the kernel fills without its
