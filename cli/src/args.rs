@@ -93,6 +93,9 @@ pub(crate) enum Command {
     /// Clients of the adapters
     #[command(subcommand)]
     Client(ClientCommand),
+    /// Copies that the host makes for clients in the background
+    #[command(subcommand)]
+    Copy(CopyCommand),
     /// Print a completion script
     Completion {
         /// The shell that is to read it
@@ -124,9 +127,23 @@ pub(crate) enum ClientCommand {
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum CopyCommand {
+    /// List the copies, and how far they are
+    List(Protocol),
+    /// End a copy; what was copied stays, and its client may copy the rest by itself
+    Cancel {
+        /// The copy, as `dfsctl copy list` names it
+        #[arg(value_name = "ID")]
+        id: String,
+        #[command(flatten)]
+        protocol: Protocol,
+    },
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Protocol {
-    /// Only clients of this adapter
+    /// Only those of this adapter
     #[arg(long, value_name = "NAME")]
     pub(crate) protocol: Option<String>,
 }

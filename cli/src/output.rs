@@ -5,8 +5,8 @@ use std::io::Write as _;
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use dittofs_api::{
-    Adapter, AdapterHealthStatus, AdapterState, Applied, Backend, Client, Grace, Health, Ready,
-    Settings, Share,
+    Adapter, AdapterHealthStatus, AdapterState, Applied, Backend, Client, CopyJob, Grace, Health,
+    Ready, Settings, Share,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::args::Format;
 use crate::error::Error;
 use crate::schema::Field;
-use crate::text::{duration, one_line, plain, shown};
+use crate::text::{duration, one_line, plain, shown, size};
 
 /// Where answers go.
 #[derive(Debug, Clone, Copy)]
@@ -87,6 +87,10 @@ impl Output {
 
     pub(crate) fn clients(self, clients: &[Client]) -> Result<(), Error> {
         self.print(&clients, || clients_grid(clients).text(self.color))
+    }
+
+    pub(crate) fn copies(self, copies: &[CopyJob]) -> Result<(), Error> {
+        self.print(&copies, || copies_grid(copies).text(self.color))
     }
 
     /// Of a form that only the adapter knows, so that YAML is as near to a table as it gets.
@@ -402,6 +406,31 @@ fn clients_grid(clients: &[Client]) -> Grid {
             client.opens.to_string(),
             client.locks.to_string(),
             client.delegations.to_string(),
+        ];
+        grid.row(Tone::Plain, cells);
+    }
+    grid
+}
+
+fn copies_grid(copies: &[CopyJob]) -> Grid {
+    let mut grid = Grid::new(&[
+        "ID", "PROTOCOL", "CLIENT", "SOURCE", "TARGET", "DONE", "OF", "STATE", "AGE",
+    ]);
+    for copy in copies {
+        let state = match &copy.error {
+            Some(error) => format!("{}: {error}", copy.state),
+            None => copy.state.clone(),
+        };
+        let cells = [
+            copy.copy_id.clone(),
+            copy.protocol.clone(),
+            copy.client_id.clone(),
+            copy.source.clone(),
+            copy.target.clone(),
+            size(copy.bytes_done),
+            size(copy.bytes_total),
+            state,
+            duration(copy.age_seconds),
         ];
         grid.row(Tone::Plain, cells);
     }

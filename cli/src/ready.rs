@@ -8,7 +8,8 @@ use clap_complete::Shell;
 use dittofs_api::{Backend, ShareCreate, Squash};
 
 use crate::args::{
-    self, AdapterCommand, Cli, ClientCommand, Command, GraceCommand, SettingsCommand, ShareCommand,
+    self, AdapterCommand, Cli, ClientCommand, Command, CopyCommand, GraceCommand, SettingsCommand,
+    ShareCommand,
 };
 use crate::client::Client;
 use crate::error::Error;
@@ -44,6 +45,8 @@ pub(crate) enum Request {
     EndGrace,
     Clients(Option<String>),
     Disconnect(String, Option<String>),
+    Copies(Option<String>),
+    CancelCopy(String, Option<String>),
 }
 
 impl Ready {
@@ -60,6 +63,10 @@ impl Ready {
             Command::Client(ClientCommand::List(list)) => Request::Clients(list.protocol),
             Command::Client(ClientCommand::Disconnect { id, protocol }) => {
                 Request::Disconnect(id, protocol.protocol)
+            }
+            Command::Copy(CopyCommand::List(list)) => Request::Copies(list.protocol),
+            Command::Copy(CopyCommand::Cancel { id, protocol }) => {
+                Request::CancelCopy(id, protocol.protocol)
             }
         };
         let color = !cli.global.no_color && is_colored();

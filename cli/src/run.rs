@@ -75,6 +75,16 @@ fn ask(client: &Client, output: Output, request: Request) -> Result<(), Error> {
             client.send::<()>(&Method::DELETE, &path, None::<&()>)?;
             output.done(&format!("{id} has lost its opens and locks"))
         }
+        Request::Copies(protocol) => {
+            let path = format!("{API_PREFIX}/copies{}", of_protocol(protocol.as_deref()));
+            output.copies(&client.read::<Vec<dittofs_api::CopyJob>>(&path)?)
+        }
+        Request::CancelCopy(id, protocol) => {
+            let (id_part, query) = (component(&id), of_protocol(protocol.as_deref()));
+            let path = format!("{API_PREFIX}/copies/{id_part}{query}");
+            client.send::<()>(&Method::DELETE, &path, None::<&()>)?;
+            output.done(&format!("{id} goes on no longer"))
+        }
     }
 }
 

@@ -47,6 +47,21 @@ pub(crate) fn duration(seconds: u64) -> String {
     }
 }
 
+/// A number of bytes, with the unit that leaves at most three digits before the point.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let mut shown = format!("{bytes} B");
+    let mut tenths = u128::from(bytes) * 10;
+    for unit in UNITS {
+        if tenths < 10_000 {
+            break;
+        }
+        tenths /= 1024;
+        shown = format!("{}.{} {unit}", tenths / 10, tenths % 10);
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -63,6 +78,20 @@ mod tests {
         assert_eq!(plain(&json!(["a", 1, true])), "a,1,true");
         for nothing in [json!(null), json!(""), json!([])] {
             assert_eq!(shown(&nothing), "none");
+        }
+    }
+
+    #[test]
+    fn sizes_have_few_digits() {
+        for (bytes, expected) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "0.9 KiB"),
+            (1536, "1.5 KiB"),
+            (16 << 20, "16.0 MiB"),
+            (u64::MAX, "15.9 EiB"),
+        ] {
+            assert_eq!(size(bytes), expected);
         }
     }
 

@@ -237,3 +237,18 @@ fn clients_are_shown_with_what_they_have() {
     assert!(text.contains("01  hello 1   127.0.0.1:700"), "{text}");
     assert!(!text.contains('\u{1b}'), "{text}");
 }
+
+#[test]
+fn copies_are_shown_with_how_far_they_are() {
+    let copies: Vec<CopyJob> = serde_json::from_value(json!([
+        { "copy_id": "0a", "protocol": "hello", "client_id": "01", "source": "/s#2", "target": "/s#3",
+          "bytes_done": 512 << 20, "bytes_total": 1_u64 << 30, "state": "running", "error": null, "age_seconds": 7 },
+        { "copy_id": "0b", "state": "failed", "error": "no space" },
+    ]))
+    .unwrap();
+    let text = copies_grid(&copies).text(PLAIN);
+    let expected =
+        "0a  hello     01      /s#2    /s#3    512.0 MiB  1.0 GiB  running           7 s";
+    assert!(text.contains(expected), "{text}");
+    assert!(text.contains("failed: no space"), "{text}");
+}

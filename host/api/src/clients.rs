@@ -30,6 +30,33 @@ pub struct Client {
     pub delegations: u64,
 }
 
+/// A copy that an adapter makes for a client in the background.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CopyJob {
+    /// Its number, in the adapter's form; for `DELETE /api/v1/copies/{id}`.
+    pub copy_id: String,
+    /// The adapter.
+    pub protocol: String,
+    /// The client, as `GET /api/v1/clients` names it.
+    pub client_id: String,
+    /// Where from: a share and a file of it.
+    pub source: String,
+    /// Where to.
+    pub target: String,
+    /// Bytes that are copied.
+    pub bytes_done: u64,
+    /// Bytes that are to be.
+    pub bytes_total: u64,
+    /// How it is, in the adapter's words, such as `running`.
+    pub state: String,
+    /// Why it ended before all was copied, in the adapter's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Seconds since it was ordered.
+    pub age_seconds: u64,
+}
+
 /// The time after a restart in which clients take back what they had, and others get nothing new.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]

@@ -35,7 +35,7 @@ mod settings;
 mod share;
 
 pub use adapter::{Adapter, AdapterHealth, AdapterHealthStatus, AdapterState, AdapterUpdate};
-pub use clients::{Client, Grace};
+pub use clients::{Client, CopyJob, Grace};
 pub use health::{Health, HealthStatus, Ready};
 pub use path::{API_PREFIX, adapter_path, component, share_path};
 pub use problem::{PROBLEM_CONTENT_TYPE, Problem};

@@ -1,5 +1,5 @@
-//! What adapters tell of their clients, in one form for all of them: the views `grace` and `clients`, and
-//! the acts `grace-end` and `client-evict`. An adapter that has no such view is left out.
+//! What adapters tell of their clients, in one form for all of them: the views `grace`, `clients` and `copies`, and
+//! the acts `grace-end`, `client-evict` and `copy-cancel`. An adapter that has no such view is left out.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -49,30 +49,68 @@ pub(super) async fn end(unit: &Arc<Unit>) -> Result<api::Grace, ApiError> {
 
 /// The clients of all adapters, or of one.
 pub(super) async fn clients(app: &App, protocol: Option<&str>) -> Vec<api::Client> {
-    let mut clients = Vec::new();
+    let named = |client: api::Client, protocol| api::Client { protocol, ..client };
+    listed(app, protocol, "clients", named).await
+}
+
+/// Takes away all that a client has.
+pub(super) async fn evict(app: &App, id: &str, protocol: Option<&str>) -> Result<(), ApiError> {
+    let mut known = clients(app, protocol).await.into_iter();
+    let client = known.find(|client| client.client_id == id);
+    let protocol = client.map(|client| client.protocol);
+    act_on(app, protocol, "client", "client-evict", id).await
+}
+
+/// The copies that all adapters make in the background, or one of them.
+pub(super) async fn copies(app: &App, protocol: Option<&str>) -> Vec<api::CopyJob> {
+    let named = |copy: api::CopyJob, protocol| api::CopyJob { protocol, ..copy };
+    listed(app, protocol, "copies", named).await
+}
+
+/// Ends a copy.
+pub(super) async fn cancel_copy(
+    app: &App,
+    id: &str,
+    protocol: Option<&str>,
+) -> Result<(), ApiError> {
+    let mut known = copies(app, protocol).await.into_iter();
+    let copy = known.find(|copy| copy.copy_id == id);
+    let protocol = copy.map(|copy| copy.protocol);
+    act_on(app, protocol, "copy", "copy-cancel", id).await
+}
+
+/// What the view `what` of each adapter lists, under the adapter's name.
+async fn listed<T: for<'de> Deserialize<'de>>(
+    app: &App,
+    protocol: Option<&str>,
+    what: &str,
+    named: impl Fn(T, String) -> T,
+) -> Vec<T> {
+    let mut all = Vec::new();
     for unit in app.adapters.all() {
         let name = unit.name();
         if protocol.is_some_and(|protocol| protocol != name) {
             continue;
         }
-        let view = view::<Vec<api::Client>>(unit, "clients").await;
-        clients.extend(view.unwrap_or_default().into_iter().map(|client| {
-            let protocol = name.to_owned();
-            api::Client { protocol, ..client }
-        }));
+        let view = view::<Vec<T>>(unit, what).await.unwrap_or_default();
+        all.extend(view.into_iter().map(|one| named(one, name.to_owned())));
     }
-    clients
+    all
 }
 
-/// Takes away all that a client has.
-pub(super) async fn evict(app: &App, id: &str, protocol: Option<&str>) -> Result<(), ApiError> {
-    let known = clients(app, protocol).await;
-    let Some(client) = known.iter().find(|client| client.client_id == id) else {
-        return Err(ApiError::NotFound(format!("there is no client {id:?}")));
+/// Has the adapter that knows `id` do something about it.
+async fn act_on(
+    app: &App,
+    protocol: Option<String>,
+    kind: &str,
+    act: &str,
+    id: &str,
+) -> Result<(), ApiError> {
+    let unit = protocol.and_then(|protocol| app.adapters.one(&protocol));
+    let Some(unit) = unit else {
+        return Err(ApiError::NotFound(format!("there is no {kind} {id:?}")));
     };
-    if let Some(unit) = app.adapters.one(&client.protocol) {
-        unit.act("client-evict", &json!({ "id": id })).await?;
-    }
+    unit.act(act, &json!({ "id": id })).await?;
     Ok(())
 }
 

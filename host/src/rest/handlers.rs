@@ -170,6 +170,19 @@ pub(super) async fn evict_client(id: String, query: Query, app: Arc<App>) -> Res
     respond(answer.await)
 }
 
+pub(super) async fn copies(query: Query, app: Arc<App>) -> Response {
+    let copies = grace::copies(&app, query.protocol.as_deref()).await;
+    reply::json(&copies).into_response()
+}
+
+pub(super) async fn cancel_copy(id: String, query: Query, app: Arc<App>) -> Response {
+    let answer = async {
+        grace::cancel_copy(&app, &id, query.protocol.as_deref()).await?;
+        Ok(StatusCode::NO_CONTENT.into_response())
+    };
+    respond(answer.await)
+}
+
 pub(super) async fn settings(name: String, query: Query, app: Arc<App>) -> Response {
     let answer = async {
         let effective = flag("effective", query.effective.as_deref())?;

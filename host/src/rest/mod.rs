@@ -165,12 +165,26 @@ fn clients(app: &Arc<App>) -> BoxedFilter<(Response,)> {
         .and(warp::query())
         .and(with(app))
         .then(handlers::evict_client);
+    let copies = warp::path!("copies")
+        .and(warp::get())
+        .and(warp::query())
+        .and(with(app))
+        .then(handlers::copies);
+    let cancel = warp::path!("copies" / String)
+        .and(warp::delete())
+        .and(warp::query())
+        .and(with(app))
+        .then(handlers::cancel_copy);
     grace
         .or(end)
         .unify()
         .or(list)
         .unify()
         .or(evict)
+        .unify()
+        .or(copies)
+        .unify()
+        .or(cancel)
         .unify()
         .boxed()
 }
