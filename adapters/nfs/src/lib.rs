@@ -14,7 +14,8 @@
 //!   9  ops               one operation = one file
 //!  10  state::SlotGuard  keeps the encoded reply; the connection writes it
 //! ```
-//! `delegations` grants and recalls, `callback` carries what the server asks of clients.
+//! `delegations` grants and recalls, `copies` copies from file to file, at once or in the background,
+//! `callback` carries what the server asks of clients.
 //! Callbacks go the other way, over connections of either side's making (`callback`); the connection
 //! tells their replies from calls between steps 2 and 3.
 //!
@@ -26,6 +27,7 @@ pub mod attr;
 pub mod callback;
 pub mod compound;
 pub mod connection;
+pub mod copies;
 pub mod delegations;
 pub mod entropy;
 pub mod errors;

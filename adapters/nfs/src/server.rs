@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::callback::Callbacks;
 use crate::connection::{self, Connection};
+use crate::copies::Copier;
 use crate::delegations::{self, Delegations};
 use crate::exports::Exports;
 use crate::identity::Identity;
@@ -33,6 +34,8 @@ pub struct Server {
     pub callbacks: Callbacks,
     /// What waits for delegations to come back.
     pub delegations: Delegations,
+    /// What copies in the background share.
+    pub copier: Copier,
     /// What is counted.
     pub metrics: Metrics,
     pub(crate) records: Records,
@@ -60,6 +63,7 @@ impl Server {
             state,
             callbacks,
             delegations: Delegations::default(),
+            copier: Copier::default(),
             metrics,
             records: Records::default(),
             settings,
@@ -140,12 +144,16 @@ impl Server {
             .await;
     }
 
-    /// Takes no new connections and requests; resolves when all connections have ended or the
-    /// time is over.
+    /// Takes no new connections and requests; resolves when all connections, and copies in the background, have
+    /// ended or the time is over.
     pub async fn drain(&self, deadline: Duration) {
         self.draining.send_replace(true);
         let mut connections = self.connections.subscribe();
-        let _ = tokio::time::timeout(deadline, connections.wait_for(|&count| count == 0)).await;
+        let ended = async {
+            let _ = connections.wait_for(|&count| count == 0).await;
+            self.copier.none_running().await;
+        };
+        let _ = tokio::time::timeout(deadline, ended).await;
     }
 
     /// Accepts connections until the server drains.

@@ -123,6 +123,19 @@ pub struct Settings {
     #[schemars(extend("x-group" = "Delegation", "x-applies" = "live"))]
     pub shares_without_delegations: Vec<String>,
 
+    /// Copies of more bytes than this go on in the background after COPY was answered. Where that can't be, as
+    /// many are copied before the answer, and the client asks for the rest.
+    #[schemars(range(min = 4096, max = 1_099_511_627_776_u64), extend("x-group" = "Server-side Copy", "x-unit" = "bytes", "x-applies" = "live"))]
+    pub copy_threshold: u64,
+
+    /// Most copies in the background at once, of all clients together; 0 for none. They take turns.
+    #[schemars(range(min = 0, max = 1000), extend("x-group" = "Server-side Copy", "x-applies" = "live"))]
+    pub max_async_copies: u32,
+
+    /// Most copies in the background of one client. Those count whose result it has not acknowledged.
+    #[schemars(range(min = 0, max = 1000), extend("x-group" = "Server-side Copy", "x-applies" = "live"))]
+    pub max_async_copies_per_client: u32,
+
     /// Up to this many sessions, `dittofs_nfs_slots_in_use` has a series for each; above, there is
     /// only their sum, as the session `all`.
     #[schemars(range(min = 0, max = 10_000), extend("x-group" = "Metrics", "x-applies" = "live"))]
@@ -161,6 +174,9 @@ impl Default for Settings {
             delegations_enabled: true,
             max_delegations: 10_000,
             shares_without_delegations: Vec::new(),
+            copy_threshold: 16 << 20,
+            max_async_copies: 256,
+            max_async_copies_per_client: 16,
             metrics_max_sessions: 100,
             blocked_operations: Vec::new(),
         }
@@ -272,6 +288,14 @@ impl Settings {
         Bound {
             each: self.max_locks_per_client as usize,
             all: self.max_locks as usize,
+        }
+    }
+
+    /// Most copies in the background.
+    pub fn copy_bound(&self) -> Bound {
+        Bound {
+            each: self.max_async_copies_per_client as usize,
+            all: self.max_async_copies as usize,
         }
     }
 

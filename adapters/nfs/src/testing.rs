@@ -9,8 +9,10 @@
 //! An operation that the builder lacks is [`Compound::op`] with its number and what encodes its
 //! arguments. Results are read in order with [`Reply::ok_body`] or looked up as statuses.
 
+mod copying;
 mod failing;
 mod files;
+mod gate;
 mod peer;
 mod slow;
 mod wire;
@@ -40,6 +42,7 @@ use crate::status::Status;
 use crate::types::{ClientId, FileHandle, SessionId, Verifier};
 use crate::xdr::{Decode, Encode, Reader, Writer};
 
+pub(crate) use copying::{Copied, CopyArgs};
 pub(crate) use failing::Failing;
 pub(crate) use peer::{Called, Peer};
 pub(crate) use slow::{FATAL, Slow};
@@ -222,10 +225,7 @@ impl Harness {
         let create = self.compound(minor);
         let create = create.create_session(id, sequence, &Channel::default());
         let session = create.run().await.ok_body();
-        let client = Client41 {
-            minor,
-            ..Client41::new(self, id, session)
-        };
+        let client = Client41::new(self, id, session).in_minor(minor);
         client.compound().reclaim_complete().run().await.ok();
         client
     }
@@ -277,6 +277,11 @@ impl<'h> Client41<'h> {
             minor: 1,
             sequence: AtomicU32::new(0),
         }
+    }
+
+    /// The same client, whose session is one of this minor version.
+    pub(crate) fn in_minor(self, minor: u32) -> Self {
+        Self { minor, ..self }
     }
 
     /// A COMPOUND that begins with SEQUENCE.

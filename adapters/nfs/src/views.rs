@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::server::Server;
 use crate::state::Client;
+use crate::state::copies::{Phase, Stop};
 use crate::state::files::Revoked;
 use crate::types::ClientId;
 
@@ -17,6 +18,7 @@ impl Server {
         match what {
             "grace" => Some(self.grace_view(now)),
             "clients" => Some(self.clients_view(now)),
+            "copies" => Some(self.copies_view(now)),
             "state" => Some(self.state_view()),
             _ => None,
         }
@@ -38,8 +40,26 @@ impl Server {
                 self.evict(&client).await?;
                 Ok(Some(Value::Null))
             }
+            "copy-cancel" => {
+                self.cancel_copy(args).await?;
+                Ok(Some(Value::Null))
+            }
             _ => Ok(None),
         }
+    }
+
+    /// Ends a copy in the background. Its client is told, and learns that it may copy by itself.
+    async fn cancel_copy(&self, args: &Value) -> Result<(), Error> {
+        let id = args.get("id").and_then(Value::as_str).unwrap_or_default();
+        let number = u64::from_str_radix(id, 16).ok();
+        let job = number.and_then(|number| self.state.copies.numbered(number));
+        let job = job.ok_or_else(|| Error::failed(format!("there is no copy {id:?}")))?;
+        if let Phase::Ended(_) = job.phase() {
+            return Err(Error::failed(format!("the copy {id:?} has ended")));
+        }
+        job.stop(Stop::Operator);
+        job.ended().await;
+        Ok(())
     }
 
     /// Takes away all that a client has, though its lease may be valid (RFC 8881 §8.5, RFC 7530 §9.8). It is
@@ -103,6 +123,31 @@ impl Server {
             })
         });
         clients.collect()
+    }
+
+    /// Copies in the background; those that have ended, until their clients have acknowledged it.
+    fn copies_view(&self, now: Instant) -> Value {
+        let copies = self.state.copies.all().into_iter().map(|job| {
+            let (state, error) = match job.phase() {
+                Phase::Running => ("running", None),
+                Phase::Stopping(_) => ("stopping", None),
+                Phase::Ended(Ok(())) => ("completed", None),
+                Phase::Ended(Err(status)) => ("failed", Some(status.name())),
+            };
+            let order = &job.order;
+            json!({
+                "copy_id": format!("{:016x}", job.id()),
+                "client_id": format!("{:016x}", order.client.0),
+                "source": order.source.to_string(),
+                "target": order.target.to_string(),
+                "bytes_done": job.done(),
+                "bytes_total": order.total,
+                "state": state,
+                "error": error,
+                "age_seconds": now.saturating_duration_since(job.began).as_secs(),
+            })
+        });
+        copies.collect()
     }
 
     fn state_view(&self) -> Value {

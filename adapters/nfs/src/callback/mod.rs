@@ -11,6 +11,7 @@
 
 mod address;
 mod dial;
+mod insist;
 mod line;
 mod session;
 #[cfg(test)]
@@ -31,11 +32,12 @@ use crate::settings::Settings;
 use crate::state::files::Owner;
 use crate::state::{Client, Link, Session};
 use crate::status::Status;
-use crate::types::{Bitmap, FileHandle, SessionId, StateId};
+use crate::types::{Bitmap, FileHandle, Minor, SessionId, StateId, Verifier};
 
 pub use address::Endpoint;
 pub use dial::Dial;
-pub use line::Line;
+pub use insist::{Heard, insist};
+pub use line::{Line, Lost};
 pub use turns::tell_turns;
 
 /// What the server asks of a client.
@@ -73,6 +75,44 @@ pub enum Call {
         /// Who wanted it.
         owner: Owner,
     },
+    /// CB_OFFLOAD: a copy in the background has ended. 4.2 alone has it.
+    Offload {
+        /// The file that it wrote.
+        file: FileHandle,
+        /// The copy.
+        stateid: StateId,
+        /// What came of it.
+        result: Offloaded,
+        /// The request that ordered it: its reply may be slower than this.
+        ordered: Referral,
+    },
+}
+
+/// What came of a copy in the background.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offloaded {
+    /// Whether all was copied that there was.
+    pub result: Result<(), Status>,
+    /// Bytes copied.
+    pub count: u64,
+    /// Changes when what was copied may have been lost before it was committed.
+    pub verifier: Verifier,
+}
+
+impl Call {
+    /// Whether this minor version of 4.1 or later has it.
+    fn is_of(&self, minor: Minor) -> bool {
+        minor >= Minor::V42 || !matches!(self, Self::Offload { .. })
+    }
+
+    /// The request that it is about.
+    fn referral(&self) -> Option<&Referral> {
+        match self {
+            Self::Recall { granted, .. } => granted.as_ref(),
+            Self::Offload { ordered, .. } => Some(ordered),
+            Self::GetAttr { .. } | Self::RecallAny { .. } | Self::NotifyLock { .. } => None,
+        }
+    }
 }
 
 /// RCA4_TYPE_MASK_RDATA_DLG: delegations to read.

@@ -57,7 +57,10 @@ impl Callbacks {
             // One that ends meanwhile is not kept while another is asked.
             let sessions: Vec<_> = client.sessions().iter().map(Arc::downgrade).collect();
             for session in sessions {
-                let Some(session) = session.upgrade().filter(|session| session.has_path()) else {
+                let Some(session) = session
+                    .upgrade()
+                    .filter(|session| session.has_path() && call.is_of(session.minor))
+                else {
                     continue;
                 };
                 if std::mem::replace(&mut tried, true) {
@@ -258,11 +261,7 @@ fn disagreed(session: &Session, status: Status) -> Failure {
 /// The request that the call is about, unless the client has certainly seen its reply: it has used
 /// the slot again since.
 fn referrals(client: &Client, call: &Call) -> Vec<Referral> {
-    let Call::Recall {
-        granted: Some(granted),
-        ..
-    } = call
-    else {
+    let Some(granted) = call.referral() else {
         return Vec::new();
     };
     let sessions: Vec<Arc<Session>> = client.sessions();

@@ -54,19 +54,30 @@ impl World {
 
     /// A client whose session was made over the connection returned; CB_NULL is answered.
     pub(crate) async fn client(&self, owner: &str) -> (Client41<'_>, Peer) {
-        let (client, mut peer) = self.returning(owner).await;
+        self.client_in(1, owner).await
+    }
+
+    /// The same of this minor version.
+    pub(crate) async fn client_in(&self, minor: u32, owner: &str) -> (Client41<'_>, Peer) {
+        let (client, mut peer) = self.returning_in(minor, owner).await;
         peer.ask(client.compound().reclaim_complete()).await.ok();
         (client, peer)
     }
 
     /// One that may have something to reclaim.
     pub(crate) async fn returning(&self, owner: &str) -> (Client41<'_>, Peer) {
+        self.returning_in(1, owner).await
+    }
+
+    async fn returning_in(&self, minor: u32, owner: &str) -> (Client41<'_>, Peer) {
         let (id, number) = self.h.exchange_id(owner, 1).await;
         let mut peer = Peer::connect(self.address).await;
-        let session = peer.ask(create(&self.h, id, number)).await.ok_body();
+        let create = create_in(&self.h, minor, id, number);
+        let session = peer.ask(create).await.ok_body();
         let null = peer.answer_null().await;
         assert_eq!(null.program, 77);
-        (Client41::new(&self.h, id, session), peer)
+        let client = Client41::new(&self.h, id, session).in_minor(minor);
+        (client, peer)
     }
 
     fn call(&self, client: ClientId, call: Call) -> JoinHandle<Result<Answer, Failure>> {
@@ -142,7 +153,8 @@ pub(crate) fn sequence(called: &mut Called, session: SessionId) -> (u32, u32, u3
     sequence_in(1, called, session)
 }
 
-fn sequence_in(minor: u32, called: &mut Called, session: SessionId) -> (u32, u32, u32) {
+/// The same of this minor version.
+pub(crate) fn sequence_in(minor: u32, called: &mut Called, session: SessionId) -> (u32, u32, u32) {
     assert_eq!(called.procedure, 1);
     assert_eq!(
         (called.word(), called.word()),

@@ -5,8 +5,9 @@
 
 use bytes::Bytes;
 
-use super::{Answer, Call, Referral};
+use super::{Answer, Call, Offloaded, Referral};
 use crate::attr::FAttr;
+use crate::ops::write::Stable;
 use crate::rpc::CallbackCred;
 use crate::status::Status;
 use crate::types::{Minor, SessionId};
@@ -28,6 +29,7 @@ const CB_RECALL: u32 = 4;
 const CB_RECALL_ANY: u32 = 8;
 const CB_SEQUENCE: u32 = 11;
 const CB_NOTIFY_LOCK: u32 = 13;
+const CB_OFFLOAD: u32 = 15;
 
 /// The place of a callback in its session.
 #[derive(Debug, Clone)]
@@ -138,6 +140,7 @@ impl Call {
             Self::GetAttr { .. } => CB_GETATTR,
             Self::RecallAny { .. } => CB_RECALL_ANY,
             Self::NotifyLock { .. } => CB_NOTIFY_LOCK,
+            Self::Offload { .. } => CB_OFFLOAD,
         }
     }
 }
@@ -168,6 +171,36 @@ impl Encode for Call {
                 writer.write(file);
                 writer.write(&owner.client);
                 writer.opaque(&owner.name);
+            }
+            Self::Offload {
+                file,
+                stateid,
+                result,
+                ..
+            } => {
+                writer.write(file);
+                writer.write(stateid);
+                writer.write(result);
+            }
+        }
+    }
+}
+
+/// offload_info4
+impl Encode for Offloaded {
+    fn encode(&self, writer: &mut Writer) {
+        match self.result {
+            Ok(()) => {
+                writer.write(&Status::Ok);
+                // The stateid stands before: wr_callback_id "MUST NOT be set" (RFC 7862 §16.1.3).
+                writer.write(&0_u32);
+                writer.write(&self.count);
+                writer.write(&Stable::Unstable);
+                writer.write(&self.verifier);
+            }
+            Err(status) => {
+                writer.write(&status);
+                writer.write(&self.count);
             }
         }
     }

@@ -112,18 +112,25 @@ impl Drop for Hold {
 /// back. NFS4ERR_DELAY if it does not.
 pub async fn clear(cx: &Cx, access: Access) -> Result<Hold, Status> {
     let server = &cx.server;
-    let key = if server.state.files.begin_unguarded_change() {
-        None
-    } else {
-        // In most cases nothing is in the way, and then nothing is allocated.
-        if let Err(recalls) = begin(server, &access) {
-            Box::pin(wait(cx, access, recalls)).await?;
-        }
-        Some(access.key)
-    };
+    if server.state.files.begin_unguarded_change() {
+        return Ok(Hold {
+            server: Arc::clone(server),
+            key: None,
+        });
+    }
+    clear_for_long(cx, access).await
+}
+
+/// As [`clear`], for an access that takes long: whoever opens other files gets delegations meanwhile.
+pub async fn clear_for_long(cx: &Cx, access: Access) -> Result<Hold, Status> {
+    let server = &cx.server;
+    // In most cases nothing is in the way, and then nothing is allocated.
+    if let Err(recalls) = begin(server, &access) {
+        Box::pin(wait(cx, access, recalls)).await?;
+    }
     Ok(Hold {
         server: Arc::clone(server),
-        key,
+        key: Some(access.key),
     })
 }
 

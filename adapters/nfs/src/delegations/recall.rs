@@ -4,24 +4,14 @@
 //! <https://www.rfc-editor.org/rfc/rfc7530#section-10.4.6>
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::callback::{Call, Failure, READ_DELEGATIONS, WRITE_DELEGATIONS};
+use crate::callback::{Call, Heard, READ_DELEGATIONS, WRITE_DELEGATIONS, insist};
 use crate::exports::FileKey;
 use crate::server::Server;
 use crate::state::Client;
 use crate::state::files::{DelegationKind, Recall, Revoked};
-use crate::status::Status;
 use crate::types::Bitmap;
-
-/// How long to wait before a recall is sent again: to a client that did not understand it, or over
-/// a way to it that may be there by then.
-const RETRY: Duration = Duration::from_secs(1);
-/// The longest such wait.
-const RETRY_MAX: Duration = Duration::from_secs(10);
-/// How often a client may say that it knows no such delegation. It may not have read yet that it
-/// has got one.
-const UNKNOWN: u32 = 3;
 
 /// What a delegation was in the way of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,43 +86,17 @@ pub(super) fn start(
     tokio::spawn(async move { ask_back(&server, &client, &recall, &call).await });
 }
 
-/// Says it until the client has understood, has given it back or has lost it. What may have come
-/// through is not said again over the same way.
+/// Until the client has understood, has given it back or has lost it.
 async fn ask_back(server: &Arc<Server>, client: &Client, recall: &Recall, call: &Call) {
-    let files = &server.state.files;
-    let (mut unknown, mut pause) = (0, RETRY);
-    while files.is_recalled(recall.id) {
-        match server.callbacks.call(client, call).await {
-            Ok(_) => return,
-            Err(Failure::Refused(Status::BadStateid | Status::Badhandle)) => {
-                unknown += 1;
-                if unknown == UNKNOWN {
-                    // It does not have it, so there is nothing to wait for.
-                    server.revoke(recall.rival(), Revoked::Recallable).await;
-                    server.delegations.returned();
-                    return;
-                }
-            }
-            Err(Failure::Refused(_)) => pause = (pause * 2).min(RETRY_MAX),
-            Err(Failure::NoPath | Failure::Timeout) => {
-                while files.is_recalled(recall.id) && !server.callbacks.reaches(client) {
-                    if !slept(server, RETRY).await {
-                        return;
-                    }
-                }
-            }
+    let wanted = || server.state.files.is_recalled(recall.id);
+    match insist(server, client, call, wanted).await {
+        Heard::Unknown => {
+            // It does not have it, so there is nothing to wait for.
+            server.revoke(recall.rival(), Revoked::Recallable).await;
+            server.delegations.returned();
         }
-        if !slept(server, pause).await {
-            return;
-        }
-    }
-}
-
-/// Waits; false if the server drains.
-async fn slept(server: &Server, pause: Duration) -> bool {
-    tokio::select! {
-        () = server.draining() => false,
-        () = tokio::time::sleep(pause) => true,
+        // Overdue in the end, whatever the client makes of the call.
+        Heard::Understood | Heard::Refused | Heard::Over => {}
     }
 }
 

@@ -9,6 +9,7 @@
 //! published once a second, so that it can't drift; see [`Meter`].
 
 mod callbacks;
+mod copies;
 mod operations;
 mod sequence;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use crate::state::{Direction, End, Meter, SlotSeries, Unbound};
 use crate::status::Status;
 
 pub use callbacks::Callbacks;
+pub use copies::{Copies, CopyEnd};
 pub use operations::{Operations, Stopwatch};
 pub use sequence::{Outcome, Sequence};
 
@@ -68,6 +70,8 @@ pub struct Metrics {
     pub callbacks: Callbacks,
     /// Delegations.
     pub delegations: Delegations,
+    /// Copies within the server.
+    pub copies: Copies,
     /// Open connections.
     pub connections: Gauge,
     /// Accepted connections.
@@ -135,6 +139,7 @@ impl Metrics {
             grace: Grace::new(host)?,
             callbacks: Callbacks::new(host)?,
             delegations: Delegations::new(host)?,
+            copies: Copies::new(host)?,
             connections: host.gauge("dittofs_nfs_active_connections", "Open NFS connections.")?,
             accepted: host.counter(
                 "dittofs_nfs_connections_accepted_total",

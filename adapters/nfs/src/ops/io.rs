@@ -47,6 +47,17 @@ pub async fn file_for(
     }
     .clone();
     let stateid = actual(cx, stateid)?;
+    file_of(cx, &object, stateid, access, reason).await
+}
+
+/// As [`file_for`], of this object, and under a stateid that is not the current one's name.
+pub async fn file_of(
+    cx: &mut Cx,
+    object: &ShareObject,
+    stateid: StateId,
+    access: OpenAccess,
+    reason: Reason,
+) -> Result<Usable, Status> {
     let files = &cx.server.state.files;
     let key = object.key();
     let bypass = stateid == StateId::READ_BYPASS && !access.writes();
@@ -59,8 +70,8 @@ pub async fn file_for(
         // To delegations it is what an OPEN would be (RFC 8881 §10.4.1).
         let touch = delegations::Access::new(cx, key, Touch::by(access), reason);
         let hold = delegations::clear(cx, touch).await?;
-        let owner = owner_of(cx, &object, access, reason).await?;
-        let file = open_once(&object, access).await?;
+        let owner = owner_of(cx, object, access, reason).await?;
+        let file = open_once(object, access).await?;
         return Ok(Usable {
             file,
             _hold: Some(hold),
@@ -70,10 +81,10 @@ pub async fn file_for(
     let (client, file) = files.io(caller(cx), &stateid, &key, access, object.cred.uid)?;
     renew_by(cx, client)?;
     cx.show(client);
-    let owner = owner_of(cx, &object, access, reason).await?;
+    let owner = owner_of(cx, object, access, reason).await?;
     let file = match file {
         Some(file) => file,
-        None => open_once(&object, access).await?,
+        None => open_once(object, access).await?,
     };
     Ok(Usable {
         file,

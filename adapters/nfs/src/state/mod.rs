@@ -4,6 +4,7 @@
 
 pub mod answers;
 pub mod clients;
+pub mod copies;
 pub mod files;
 pub mod grace;
 mod registry;
@@ -43,6 +44,7 @@ pub use back::{Back, BackSlot, Backchannel};
 pub use census::Census;
 pub use client::{Client, News, Principal, Standing};
 pub use clients::Clients;
+pub use copies::Copies;
 pub use files::Files;
 pub use grace::Grace;
 pub use link::{Direction, Link};
@@ -61,6 +63,8 @@ pub struct State {
     pub files: Files,
     /// Whether clients take back what they had before a restart.
     pub grace: Grace,
+    /// Copies that go on in the background.
+    pub copies: Copies,
     /// What was answered to 4.0 clients.
     pub answers: Answers,
     sessions: Shards<SessionId, Arc<Session>>,
@@ -97,6 +101,7 @@ impl State {
             clients: Clients::new(boot, now, keys),
             files: Files::new(boot, keys.clone()),
             grace: Grace::default(),
+            copies: Copies::new(boot, keys.clone()),
             answers: Answers::default(),
             sessions: Shards::new(keys),
             meter,
@@ -163,6 +168,7 @@ impl State {
             ("records", records.iter().filter(|empty| !**empty).count()),
             ("sessions", self.sessions.len()),
             ("bytes for replies", self.replies.reserved() as usize),
+            ("copies", self.copies.count()),
         ];
         all.extend(self.files.leftovers());
         all.retain(|(_, count)| *count != 0);
@@ -205,6 +211,7 @@ impl State {
     /// One of 4.1 has lost its sessions and so knows; one of 4.0 has to be told.
     fn bury(&self, client: &Client) -> Vec<Arc<dyn File>> {
         self.clients.remove(client.id);
+        self.copies.release_client(client.id);
         if client.is_v40() {
             self.clients.note_gone(client.id);
             self.files.expire_client(client.id)

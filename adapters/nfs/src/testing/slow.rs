@@ -14,6 +14,8 @@ use dittofs_sdk::vfs::{
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use super::gate::Gate;
+
 /// Making a directory of this name panics.
 pub(crate) const FATAL: &str = "fatal";
 
@@ -24,6 +26,8 @@ pub(crate) struct Slow {
     open: watch::Sender<bool>,
     watched: Mutex<Vec<Weak<Watched>>>,
     touching: Mutex<Touch>,
+    /// What is written passes it.
+    pub(crate) writes: Arc<Gate>,
 }
 
 /// A watch, as long as it is in force.
@@ -53,6 +57,7 @@ impl Slow {
             open: watch::Sender::new(true),
             watched: Mutex::default(),
             touching: Mutex::default(),
+            writes: Arc::default(),
         }
     }
 
@@ -209,7 +214,10 @@ impl FileSystem for Slow {
     }
 
     fn open(&self, cred: &Cred, file: &Handle, access: OpenAccess) -> Op<Arc<dyn File>> {
-        self.inner.open(cred, file, access)
+        match self.inner.open(cred, file, access) {
+            Op::Ready(opened) => Op::Ready(opened.map(|file| self.writes.guard(file))),
+            later @ Op::Later(_) => later,
+        }
     }
 
     fn create(
@@ -221,7 +229,13 @@ impl FileSystem for Slow {
         attr: &SetAttr,
         access: OpenAccess,
     ) -> Op<Created> {
-        self.inner.create(cred, dir, name, how, attr, access)
+        match self.inner.create(cred, dir, name, how, attr, access) {
+            Op::Ready(created) => Op::Ready(created.map(|created| Created {
+                file: self.writes.guard(created.file),
+                ..created
+            })),
+            later @ Op::Later(_) => later,
+        }
     }
 
     fn watch(&self, _: &Handle, interest: Touch, watcher: Arc<dyn Watcher>) -> Op<Box<dyn Watch>> {

@@ -9,7 +9,7 @@ use dittofs_sdk::vfs::VfsError::{self, *};
 
 use crate::settings::Settings;
 use crate::status::Status;
-use crate::testing::{Compound, Failing, Harness};
+use crate::testing::{Client41, Compound, Failing, Harness};
 use crate::types::{Bitmap, ClientId, StateId};
 use crate::xdr::Writer;
 
@@ -163,6 +163,11 @@ const CASES: &[Case] = &[
 
 /// Those of 4.2 alone.
 const CASES_42: &[Case] = &[
+    Case(60, "t", |w| {
+        anonymous(w);
+        anonymous(w);
+        w.raw(&[0; 3 * 8 + 3 * 4]);
+    }),
     Case(72, "f", |w| w.write("kept")),
     Case(73, "f", |w| {
         w.write(&0_u32);
@@ -192,16 +197,25 @@ fn make<'h>(compound: Compound<'h>, kind: u32, name: &str) -> Compound<'h> {
 fn stand<'h>(compound: Compound<'h>, Case(number, at, arguments): &Case) -> Compound<'h> {
     let compound = compound.putrootfh().lookup("export");
     let compound = match (*number, *at) {
-        (11, _) => compound
-            .lookup("f")
-            .op(SAVEFH, |_| ())
-            .putrootfh()
-            .lookup("export"),
+        (11, _) => other_saved(compound),
+        (60, name) => other_saved(compound).lookup(name),
         (29, _) => compound.op(SAVEFH, |_| ()),
         (_, "") => compound,
         (_, name) => compound.lookup(name),
     };
     compound.op(*number, arguments)
+}
+
+/// Something to copy.
+async fn write(client: &Client41<'_>, name: &str) {
+    let write = client.file(name).write_file(StateId::ANONYMOUS, "data");
+    write.run().await.ok();
+}
+
+/// At the share's root, with the file `f` as the saved object.
+fn other_saved(compound: Compound<'_>) -> Compound<'_> {
+    let saved = compound.lookup("f").op(SAVEFH, |_| ());
+    saved.putrootfh().lookup("export")
 }
 
 #[tokio::test]
@@ -216,18 +230,20 @@ async fn whatever_the_file_system_says() {
     let newer = h.client42("b").await;
     let mut seen = std::collections::BTreeSet::new();
     for error in ERRORS {
-        for calls in 0..6 {
+        for calls in 0..14 {
             for case in CASES.iter().chain(CASES_42) {
                 fs.recover();
                 for (kind, name) in [(2, "d"), (5, "l")] {
                     make(h.compound(0), kind, name).run().await;
                 }
-                let file = client.compound().putrootfh().lookup("export");
-                let mut file = file.open_file(client.id, 0, "owner", "f").run().await;
-                file.skip(2);
-                let stateid: StateId = file.ok_body();
-                let close = client.compound().putrootfh().lookup("export").lookup("f");
-                close.close_file(0, stateid).run().await.ok();
+                for name in ["f", "t"] {
+                    let file = client.compound().putrootfh().lookup("export");
+                    let file = file.open_file(client.id, 0, "owner", name);
+                    let stateid: StateId = file.run().await.skip(2).ok_body();
+                    let close = client.file(name).close_file(0, stateid);
+                    close.run().await.ok();
+                }
+                write(&client, "f").await;
                 for name in ["kept", "gone"] {
                     let file = newer.compound().putrootfh().lookup("export").lookup("f");
                     file.set_xattr(0, name.as_bytes(), b"x").run().await.ok();

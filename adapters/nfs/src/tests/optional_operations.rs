@@ -62,17 +62,9 @@ const NOT_OFFERED: [(u32, Arguments); 6] = [
 ];
 
 /// Operations of 4.2 that are not offered (RFC 7862 §13), with good arguments.
-const NOT_OFFERED_42: [(u32, Arguments); 13] = [
-    // ALLOCATE, COPY, COPY_NOTIFY, DEALLOCATE
+const NOT_OFFERED_42: [(u32, Arguments); 10] = [
+    // ALLOCATE, COPY_NOTIFY, DEALLOCATE
     (59, |w| range(w, 1)),
-    (60, |w| {
-        stateid(w);
-        range(w, 2);
-        w.write(&true);
-        w.write(&true);
-        w.write(&1_u32);
-        place(w);
-    }),
     (61, |w| {
         stateid(w);
         place(w);
@@ -99,9 +91,6 @@ const NOT_OFFERED_42: [(u32, Arguments); 13] = [
         w.write(&1_u32);
         w.write("");
     }),
-    // OFFLOAD_CANCEL, OFFLOAD_STATUS
-    (66, |w| w.write(&StateId::CURRENT)),
-    (67, |w| w.write(&StateId::CURRENT)),
     // READ_PLUS, SEEK
     (68, |w| {
         stateid(w);

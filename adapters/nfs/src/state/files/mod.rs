@@ -292,6 +292,24 @@ impl Files {
             .unwrap_or(false)
     }
 
+    /// Whether a client has anything of the file that lets it read, or write.
+    pub fn lets(&self, client: ClientId, key: &FileKey, access: OpenAccess) -> bool {
+        let Some(shard) = self.shard_of(key) else {
+            return false;
+        };
+        let Some(file) = shard.files.get(key) else {
+            return false;
+        };
+        let delegated = file.delegations.get(&client);
+        let by_delegation =
+            delegated.is_some_and(|(_, kind)| !access.writes() || *kind == DelegationKind::Write);
+        by_delegation
+            || file.opens.iter().any(|(owner, &id)| {
+                let lets = |open: &shard::Open| open.modes.share().access().writes();
+                owner.client == client && (!access.writes() || shard.open(id).is_ok_and(lets))
+            })
+    }
+
     /// TEST_STATEID: whether a stateid is good (RFC 8881 §18.48).
     pub fn test(&self, caller: Caller, stateid: &StateId) -> Status {
         let found = self.ids.read(caller, stateid).and_then(|id| {

@@ -1,10 +1,8 @@
-//! COPY: copies a range of a file into another.
-//! <https://www.rfc-editor.org/rfc/rfc7862#section-15.2>
+//! What COPY is asked for.
+//! <https://www.rfc-editor.org/rfc/rfc7862#section-15.2.1>
 
 use bytes::Bytes;
 
-use crate::compound::{Cx, Operation};
-use crate::status::Status;
 use crate::types::StateId;
 use crate::xdr::{BadXdr, Decode, Reader, xdr_struct};
 
@@ -50,15 +48,5 @@ impl Decode for Location {
             3 => Ok(Self::Address(reader.read()?, reader.read()?)),
             _ => Err(BadXdr),
         }
-    }
-}
-
-impl Operation for Args {
-    type Ok = ();
-    type Err = Status;
-
-    /// Not offered (RFC 7862 §13).
-    async fn run(self, _cx: &mut Cx) -> Result<(), Status> {
-        Err(Status::Notsupp)
     }
 }
