@@ -47,9 +47,18 @@ impl Client {
 
     /// EXCHANGE_ID in 4.1.
     pub fn v41(&mut self) -> Result<Answer> {
+        self.introduce(1)
+    }
+
+    /// EXCHANGE_ID in 4.2.
+    pub fn v42(&mut self) -> Result<Answer> {
+        self.introduce(2)
+    }
+
+    fn introduce(&mut self, minor: u32) -> Result<Answer> {
         // Verifier, the owner "me", no flags, SP4_NONE, no implementation id.
         let owner = u32::from_be_bytes(*b"me\0\0");
-        self.compound(1, &[EXCHANGE_ID, 0, 1, 2, owner, 0, 0, 0])
+        self.compound(minor, &[EXCHANGE_ID, 0, 1, 2, owner, 0, 0, 0])
     }
 
     /// SEQUENCE in a session that there is not.

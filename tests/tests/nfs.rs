@@ -27,8 +27,8 @@ fn refused() -> Answer {
     }
 }
 
-/// Whether 4.0 and 4.1 are served, each by a COMPOUND on this connection.
-fn served(client: &mut Client) -> Result<(bool, bool)> {
+/// Whether 4.0, 4.1 and 4.2 are served, each by a COMPOUND on this connection.
+fn served(client: &mut Client) -> Result<[bool; 3]> {
     let is_served = |answer: Answer| {
         ensure!(
             answer == refused() || (answer.status == 0 && answer.results == 1),
@@ -36,7 +36,11 @@ fn served(client: &mut Client) -> Result<(bool, bool)> {
         );
         Ok(answer != refused())
     };
-    Ok((is_served(client.v40()?)?, is_served(client.v41()?)?))
+    Ok([
+        is_served(client.v40()?)?,
+        is_served(client.v41()?)?,
+        is_served(client.v42()?)?,
+    ])
 }
 
 fn range(settings: &Value) -> (Option<u64>, Option<u64>) {
@@ -85,17 +89,17 @@ fn the_range_of_versions_is_live_through_rest() -> Result<()> {
     let bounds = &defaults["ranges"]["v4_max_minor_version"];
     ensure!(bounds["min"] == 0 && bounds["max"] == 2, "{defaults}");
 
-    ensure!(served(&mut client)? == (true, true));
+    ensure!(served(&mut client)? == [true; 3]);
     let answer = change(&site, "PATCH", "", &json!({ "v4_max_minor_version": 0 }))?;
     ensure!(
         answer["applied"]["v4_max_minor_version"] == "live",
         "{answer}"
     );
-    ensure!(served(&mut client)? == (true, false));
+    ensure!(served(&mut client)? == [true, false, false]);
     let only_41 = json!({ "v4_min_minor_version": 1, "v4_max_minor_version": 1 });
     let answer = change(&site, "PUT", "", &only_41)?;
     ensure!(range(&answer) == (Some(1), Some(1)), "{answer}");
-    ensure!(served(&mut client)? == (false, true));
+    ensure!(served(&mut client)? == [false, true, false]);
 
     refuses(
         &site,
@@ -106,7 +110,7 @@ fn the_range_of_versions_is_live_through_rest() -> Result<()> {
     let empty = json!({ "v4_min_minor_version": 1, "v4_max_minor_version": 0 });
     refuses(&site, &empty, "v4_min_minor_version", "at most")?;
     ensure!(
-        served(&mut client)? == (false, true),
+        served(&mut client)? == [false, true, false],
         "a refusal changes nothing"
     );
 
@@ -116,11 +120,11 @@ fn the_range_of_versions_is_live_through_rest() -> Result<()> {
         "/reset?setting=v4_min_minor_version",
         &json!(null),
     )?;
-    ensure!(served(&mut client)? == (true, true));
+    ensure!(served(&mut client)? == [true, true, false]);
     change(&site, "PATCH", "", &json!({ "v4_max_minor_version": 0 }))?;
     let reset = change(&site, "POST", "/reset", &json!(null))?;
     ensure!(range(&reset) == (Some(0), Some(2)), "{reset}");
-    ensure!(served(&mut client)? == (true, true));
+    ensure!(served(&mut client)? == [true; 3]);
     ensure!(client.compound(2, &[24])? != refused());
     ensure!(client.compound(3, &[24])? == refused());
     Ok(())
@@ -133,15 +137,15 @@ fn the_range_of_versions_is_set_by_flags_and_outlives_the_host() -> Result<()> {
     let update = ["adapter", "settings", "nfs", "update"];
     let flags = ["--v4-min-minor-version", "1", "--v4-max-minor-version", "1"];
     let answer = site.ask(&[&update[..], &flags].concat())?;
-    let live = json!({ "v4_min_minor_version": "live" });
+    let live = json!({ "v4_min_minor_version": "live", "v4_max_minor_version": "live" });
     ensure!(answer["applied"] == live, "{answer}");
-    ensure!(served(&mut client(&site)?)? == (false, true));
+    ensure!(served(&mut client(&site)?)? == [false, true, false]);
     site.dfsctl(update.iter().chain(&["--v4-max-minor-version", "3"]))?
         .complains(1, &["v4_max_minor_version"])?;
 
     host.terminate(PATIENCE)?;
     let _host = site.serve(LISTEN)?;
-    ensure!(served(&mut client(&site)?)? == (false, true));
+    ensure!(served(&mut client(&site)?)? == [false, true, false]);
     let shown = site.dfsctl(["adapter", "settings", "nfs", "show"])?;
     let line = shown
         .stdout

@@ -27,7 +27,7 @@ impl Adapter for NfsAdapter {
     const INFO: Info = Info {
         name: "nfs",
         version: env!("CARGO_PKG_VERSION"),
-        description: "NFSv4.0 and NFSv4.1",
+        description: "NFSv4.0, NFSv4.1 and NFSv4.2",
     };
 
     fn check(settings: &Settings) -> Result<(), Vec<FieldError>> {

@@ -1,4 +1,4 @@
-//! NFSv4.0 and NFSv4.1 as a DittoFS adapter.
+//! NFSv4.0, NFSv4.1 and NFSv4.2 as a DittoFS adapter.
 //!
 //! # The path of one COMPOUND
 //! ```text

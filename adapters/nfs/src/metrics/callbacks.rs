@@ -6,7 +6,7 @@ use dittofs_sdk::metrics::{Counter, Histogram, Metrics as Host};
 /// Upper bounds of the buckets of how long clients take to answer, in seconds.
 const DURATIONS: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0];
 
-/// Counts of callbacks, in either minor version.
+/// Counts of callbacks, in any minor version.
 #[derive(Clone, Default)]
 pub struct Callbacks {
     /// Asked for.

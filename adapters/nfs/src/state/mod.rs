@@ -79,7 +79,7 @@ pub struct Limits {
     pub lease: Duration,
     /// How long, beyond that, the state of a silent client is kept if nobody wants it.
     pub courtesy: Duration,
-    /// Confirmed clients; and, apart from them, unconfirmed ones of either minor version.
+    /// Confirmed clients; and, apart from them, unconfirmed ones of either family of minor versions.
     pub clients: usize,
     /// Sessions of one client.
     pub sessions_per_client: usize,

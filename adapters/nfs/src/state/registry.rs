@@ -1,5 +1,5 @@
 //! Records of clients by the name that they give themselves: at most one that is confirmed and one
-//! that is not, in either minor version (RFC 7530 §16.33.5, RFC 8881 §18.35.4).
+//! that is not, in either family of minor versions (RFC 7530 §16.33.5, RFC 8881 §18.35.4).
 
 use std::collections::HashMap;
 use std::sync::Arc;

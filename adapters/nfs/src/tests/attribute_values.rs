@@ -1,12 +1,16 @@
 //! Every value of every attribute is one of its type, on every kind of object. RFC 8881 §5.8,
 //! RFC 7530 §5.8.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use dittofs_sdk::Share;
 
 use crate::attr;
 use crate::compound::{Cx, Operation};
-use crate::ops::fixture::Fixture;
+use crate::ops::fixture::{Fixture, share};
 use crate::ops::getattr;
+use crate::testing::Failing;
 use crate::types::{Bitmap, FileHandle, Minor};
 use crate::xdr::Reader;
 
@@ -142,4 +146,37 @@ async fn limits_are_those_of_the_share() {
     assert_eq!(path.read::<u32>(), Ok(2));
     assert_eq!(path.read::<Bytes>().unwrap(), "deep");
     assert_eq!(path.read::<Bytes>().unwrap(), "down");
+}
+
+/// change_attr_type4 (RFC 7862 §12.2.3)
+#[tokio::test]
+async fn what_the_change_counter_promises_is_what_the_file_system_keeps() {
+    const MONOTONIC_INCR: u32 = 0;
+    const UNDEFINED: u32 = 4;
+    let uncounted = Arc::new(Failing::new());
+    let fixture = Fixture::with([
+        share("/counts"),
+        Share {
+            fs: uncounted,
+            ..share("/promises-nothing")
+        },
+    ]);
+    for (path, kept) in [
+        ("", UNDEFINED),
+        ("counts", MONOTONIC_INCR),
+        ("promises-nothing", UNDEFINED),
+    ] {
+        let mut cx = fixture.at(Minor::V42, path).await;
+        let start = cx.reply.position();
+        let wanted = Bitmap::of(&[79]);
+        getattr::Args { wanted }.run(&mut cx).await.unwrap();
+        let body = Bytes::copy_from_slice(&cx.reply.as_slice()[start..]);
+        let mut reader = Reader::new(body);
+        assert_eq!(reader.read(), Ok(wanted));
+        assert_eq!(
+            reader.read::<Bytes>().unwrap(),
+            kept.to_be_bytes()[..],
+            "{path}"
+        );
+    }
 }

@@ -1,4 +1,4 @@
-//! What holds for the adapter as a whole: both minor versions side by side, over real connections;
+//! What holds for the adapter as a whole: all minor versions side by side, over real connections;
 //! and what its source and documents owe each other.
 
 mod access_control_lists;
