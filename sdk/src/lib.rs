@@ -24,6 +24,7 @@ pub mod host;
 pub mod log;
 pub mod metrics;
 pub mod settings;
+pub mod thread;
 pub mod vfs;
 
 pub use adapter::{Adapter, Applied, Error, FieldError, Health, Info, State};

@@ -58,6 +58,11 @@ pub(crate) fn adopt_thread(link: &Weak<Link>) {
     CURRENT.set(link.clone());
 }
 
+/// The instance of this thread, for a thread that it starts.
+pub(crate) fn inherited() -> Weak<Link> {
+    CURRENT.with_borrow(Weak::clone)
+}
+
 /// Runs `call` on a thread of the host as if it were one of the instance behind `link`.
 pub(crate) fn within<T>(link: &Arc<Link>, call: impl FnOnce() -> T) -> T {
     struct Restore(Weak<Link>);

@@ -13,10 +13,12 @@ use crate::metrics::Metrics;
 use crate::recovery::{Past, note_lease};
 use crate::server::Server;
 use crate::settings::Settings;
+use crate::workers::Workers;
 
 /// NFSv4 for a DittoFS host.
 pub struct NfsAdapter {
     server: Arc<Server>,
+    workers: Arc<Workers>,
     address: std::net::SocketAddr,
     cx: Context,
 }
@@ -45,13 +47,15 @@ impl Adapter for NfsAdapter {
             .map_err(Error::failed)?;
         let server = Server::new(settings, exports, identity, metrics);
         let server = Arc::new(server.after(past, Instant::now()));
-        tokio::spawn(Arc::clone(&server).accept(listener));
+        let workers = Arc::new(Workers::start()?);
+        tokio::spawn(Arc::clone(&server).accept(listener, Arc::clone(&workers)));
         tokio::spawn(Arc::clone(&server).sweep());
         tokio::spawn(tell_turns(Arc::clone(&server)));
         tokio::spawn(Arc::clone(&server).follow_shares(cx.clone()));
         tracing::info!(%address, "serving NFSv4");
         Ok(Self {
             server,
+            workers,
             address,
             cx,
         })
@@ -93,6 +97,7 @@ impl Adapter for NfsAdapter {
 
     async fn stop(self) {
         self.server.drain(Duration::ZERO).await;
+        self.workers.end().await;
     }
 }
 

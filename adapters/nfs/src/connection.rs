@@ -345,6 +345,7 @@ mod tests {
     use crate::server::Server;
     use crate::settings::Settings;
     use crate::types::ClientId;
+    use crate::workers::Workers;
 
     #[test]
     fn one_client_is_told_from_several() {
@@ -370,7 +371,7 @@ mod tests {
         let server = Arc::new(server);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(Arc::clone(&server).accept(listener));
+        tokio::spawn(Arc::clone(&server).accept(listener, Arc::new(Workers::none())));
         (server, address)
     }
 

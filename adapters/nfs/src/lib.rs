@@ -2,7 +2,7 @@
 //!
 //! # The path of one COMPOUND
 //! ```text
-//! socket   server        accept, connection limit
+//! socket   server        accept, connection limit; the connection goes to one of the workers
 //!   1  connection   read loop, batch of records; replies of one batch leave in one write
 //!   2  rpc::record  record marking, bounded reassembly                       RFC 5531 §11
 //!   3  rpc::message call header: program, version, procedure                 RFC 5531 §9
@@ -46,6 +46,7 @@ pub mod table;
 pub mod turn;
 pub mod types;
 pub mod views;
+pub mod workers;
 pub mod xdr;
 
 mod adapter;

@@ -20,6 +20,7 @@ use crate::metrics::Metrics;
 use crate::recovery::Records;
 use crate::settings::Settings;
 use crate::state::{Link, State};
+use crate::workers::Workers;
 
 /// How often expired leases are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -156,15 +157,15 @@ impl Server {
         let _ = tokio::time::timeout(deadline, ended).await;
     }
 
-    /// Accepts connections until the server drains.
-    pub async fn accept(self: Arc<Self>, listener: TcpListener) {
+    /// Accepts connections until the server drains; `workers` serve them.
+    pub async fn accept(self: Arc<Self>, listener: TcpListener, workers: Arc<Workers>) {
         loop {
             let accepted = tokio::select! {
                 () = self.draining() => return,
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => self.welcome(stream, peer),
+                Ok((stream, peer)) => self.welcome(&workers, stream, peer),
                 // Out of descriptors, most likely: wait for some to be closed.
                 Err(error) => {
                     tracing::warn!("can't accept: {error}");
@@ -174,7 +175,7 @@ impl Server {
         }
     }
 
-    fn welcome(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
+    fn welcome(self: &Arc<Self>, workers: &Workers, stream: TcpStream, peer: SocketAddr) {
         let limit = self.settings().max_connections;
         if limit != 0 && *self.connections.borrow() >= limit {
             tracing::warn!(%peer, "refused: max_connections ({limit}) are open");
@@ -185,16 +186,16 @@ impl Server {
         };
         // A reply is a whole batch already; waiting for more only adds latency.
         let _ = stream.set_nodelay(true);
+        let connection = Connection::new(peer, local);
+        let open = Open::new(self, &connection);
         let server = Arc::clone(self);
-        server.connections.send_modify(|count| *count += 1);
-        server.metrics.accepted.inc();
-        server.metrics.connections.add(1);
-        tokio::spawn(async move {
-            let connection = Connection::new(peer, local);
-            let guard = Open(Arc::clone(&server), Arc::clone(&connection.link));
+        let served = workers.serve(stream, |stream| async move {
+            let _open = open;
             connection::serve(server, stream, connection).await;
-            drop(guard);
         });
+        if let Err(error) = served {
+            tracing::warn!(%peer, "can't serve a connection: {error}");
+        }
     }
 
     /// Lets leases expire, and reports on the state, until the server drains.
@@ -229,6 +230,15 @@ impl Server {
 
 /// Counts a connection for as long as it lives, also when its task panics.
 struct Open(Arc<Server>, Arc<Link>);
+
+impl Open {
+    fn new(server: &Arc<Server>, connection: &Connection) -> Self {
+        server.connections.send_modify(|count| *count += 1);
+        server.metrics.accepted.inc();
+        server.metrics.connections.add(1);
+        Self(Arc::clone(server), Arc::clone(&connection.link))
+    }
+}
 
 impl Drop for Open {
     fn drop(&mut self) {

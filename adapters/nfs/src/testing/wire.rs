@@ -9,6 +9,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{Compound, Harness, Reply};
+use crate::workers::Workers;
 use crate::xdr::{Reader, Writer};
 
 /// One connection to a server.
@@ -23,7 +24,7 @@ impl Harness {
     pub(crate) async fn listen(&self) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(Arc::clone(&self.server).accept(listener));
+        tokio::spawn(Arc::clone(&self.server).accept(listener, Arc::new(Workers::none())));
         address
     }
 }
