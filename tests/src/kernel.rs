@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
 use crate::ganesha::Ganesha;
+use crate::image::Image;
 use crate::uml::{Client, Machine};
 use crate::{Dittofs, Network};
 
@@ -29,19 +30,38 @@ pub struct Site {
     port: u16,
     /// The server.
     pub server: Server,
+    /// Further shares, each named for what file system it is.
+    pub images: Vec<Image>,
 }
 
 impl Site {
     /// A site whose server has these settings besides, such as `nfs.lease_time=10`.
     pub fn new(settings: &[&str]) -> Result<Self> {
+        Self::of(&[], settings)
+    }
+
+    /// A site with more shares, of these file systems; none for an ordinary user, who can mount nothing.
+    pub fn with_images(kinds: &[&'static str], settings: &[&str]) -> Result<Option<Self>> {
+        if rustix::process::geteuid().is_root() {
+            return Self::of(kinds, settings).map(Some);
+        }
+        ensure!(std::env::var_os("CI").is_none(), "CI skips nothing");
+        println!("skipped: mounting {kinds:?} takes root");
+        Ok(None)
+    }
+
+    fn of(kinds: &[&'static str], settings: &[&str]) -> Result<Self> {
         let network = Network::enter()?;
+        let images = Image::mount_all(kinds, &disk())?;
         let export = TempDir::with_prefix_in("dittofs-export-", disk())?;
         let quick = TempDir::with_prefix_in("dittofs-quick-", memory())?;
         let scratch = TempDir::with_prefix_in("dittofs-scratch-", disk())?;
         let port = TcpListener::bind((network.listen_address(), 0))?
             .local_addr()?
             .port();
-        let shares = [("export", export.path()), ("quick", quick.path())];
+        let mounted: Vec<_> = images.iter().map(|i| (i.kind, i.path())).collect();
+        let mut shares = vec![("export", export.path()), ("quick", quick.path())];
+        shares.extend(mounted.iter().map(|(kind, path)| (*kind, path.as_path())));
         let server = Server::start(network, &shares, port, settings)?;
         Ok(Self {
             network,
@@ -50,6 +70,7 @@ impl Site {
             scratch,
             port,
             server,
+            images,
         })
     }
 

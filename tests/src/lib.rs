@@ -4,6 +4,7 @@ pub mod compound;
 pub mod conformance;
 pub mod dittofs;
 pub mod ganesha;
+pub mod image;
 pub mod kernel;
 pub mod network;
 pub mod operations;

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use rustix::thread::UnshareFlags;
 
 /// How the user-mode Linux reaches the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +31,7 @@ impl Network {
         if !rustix::process::geteuid().is_root() {
             return Ok(Self::Slirp);
         }
-        leave_the_hosts_network().context("cannot make a network namespace")?;
+        unshare(UnshareFlags::NEWNET).context("cannot make a network namespace")?;
         ip("link set lo up")?;
         for machine in 0..MACHINES {
             ip(&format!("tuntap add dev tap{machine} mode tap"))?;
@@ -110,9 +111,11 @@ fn ip(arguments: &str) -> Result<()> {
     Ok(())
 }
 
+/// The calling thread gets namespaces of its own, which what it starts afterwards shares.
 #[allow(unsafe_code)]
-fn leave_the_hosts_network() -> Result<()> {
-    // SAFETY: NEWNET changes only which network the calling thread sees; no file descriptor or memory is unshared.
-    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET)? };
+pub(crate) fn unshare(namespaces: UnshareFlags) -> Result<()> {
+    // SAFETY: NEWNET and NEWNS, which alone are asked for, change what the calling thread sees of the network and of
+    // what is mounted; no file descriptor or memory is unshared.
+    unsafe { rustix::thread::unshare_unsafe(namespaces)? };
     Ok(())
 }

@@ -22,6 +22,11 @@ fn version_4_1_does_a_days_work() -> Result<()> {
 }
 
 #[test]
+fn version_4_2_does_a_days_work() -> Result<()> {
+    a_days_work("4.2")
+}
+
+#[test]
 fn mounts_of_4_0_and_4_1_respect_each_others_locks() -> Result<()> {
     let site = Site::new(&[])?;
     site.run("both.sh", &[])?;
@@ -51,7 +56,7 @@ fn callbacks_find_their_way_after_a_connection_broke() -> Result<()> {
 }
 
 #[test]
-fn mounts_of_4_0_and_4_1_work_at_once_for_a_minute() -> Result<()> {
+fn mounts_of_all_versions_work_at_once_for_a_minute() -> Result<()> {
     let site = Site::new(&[])?;
     site.run("minute.sh", &[])?;
     let manifest = std::fs::read_to_string(site.scratch.path().join("busy.sha256"))?;

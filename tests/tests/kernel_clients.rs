@@ -140,7 +140,7 @@ fn two_machines_fight_over_one_file() -> Result<()> {
     let arena = site.export.path().join("arena");
     python(&[script.as_ref(), "create".as_ref(), arena.as_os_str()])?;
 
-    let rounds = [("both-4.1", ["4.1", "4.1"]), ("mixed", ["4.0", "4.1"])];
+    let rounds = [("both-4.1", ["4.1", "4.1"]), ("mixed", ["4.0", "4.2"])];
     let each = fight_seconds() / rounds.len() as u64;
     let seconds = each.to_string();
     for (round, [ones, others]) in rounds {
