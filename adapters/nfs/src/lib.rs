@@ -19,11 +19,13 @@
 //! Callbacks go the other way, over connections of either side's making (`callback`); the connection
 //! tells their replies from calls between steps 2 and 3.
 //!
-//! `exports` is the gate to every file handle; `table` has one row per operation, `errors` what
-//! each may answer; `attr` has one row per attribute; `named` makes a file system of extended
-//! attributes; `recovery` is what outlives a restart; `state` knows neither clock nor socket.
+//! `buffers` is the memory of requests and replies; `exports` is the gate to every file handle; `table`
+//! has one row per operation, `errors` what each may answer; `attr` has one row per attribute; `named`
+//! makes a file system of extended attributes; `recovery` is what outlives a restart; `state` knows
+//! neither clock nor socket.
 
 pub mod attr;
+pub mod buffers;
 pub mod callback;
 pub mod compound;
 pub mod connection;

@@ -350,14 +350,17 @@ async fn serve(mut stream: TcpStream, line: Arc<Line>) {
 
 /// Takes in what has arrived; false at the end of the stream, or of sense.
 fn receive(stream: &TcpStream, records: &mut Records, line: &Line) -> bool {
-    match stream.try_read_buf(records.input(4096)) {
+    match stream.try_read_buf(&mut records.input()) {
         Ok(0) => return false,
         Ok(_) => {}
         Err(error) => return error.kind() == std::io::ErrorKind::WouldBlock,
     }
     loop {
         match records.take() {
-            Ok(None) => return true,
+            Ok(None) => {
+                records.release();
+                return true;
+            }
             Err(_) => return false,
             Ok(Some(record)) => match reply_xid(&record) {
                 Some(xid) => line.answer(xid, record),

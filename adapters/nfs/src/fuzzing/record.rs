@@ -1,11 +1,12 @@
 //! The fuzz target `record`.
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes};
 
 use super::choices::Choices;
 use crate::rpc::Records;
 
-const STEP: usize = 4096;
+/// What may be kept for the next connection, or be reserved ahead.
+const STEP: usize = 4 << 20;
 
 /// Record marking: however the stream is cut, the same records come out, as a simpler reading of
 /// RFC 5531 §11 has it; and no more memory is taken than has arrived and a step ahead.
@@ -26,11 +27,12 @@ pub fn record(data: &[u8]) {
                 Ok(None) if fed == stream.len() => break false,
                 Ok(None) => {
                     assert!(!records.has_next());
-                    let room = records.input(STEP);
-                    assert!(room.capacity() <= 2 * (stream.len() + 2 * STEP), "hoarding");
+                    let mut room = records.input();
+                    let reserved = room.get_ref().capacity();
+                    assert!(reserved <= 2 * (stream.len() + STEP), "hoarding");
                     let size = usize::from(sizes.next().copied().unwrap_or(0)) + 1;
                     let piece = &stream[fed..stream.len().min(fed + size)];
-                    room.extend_from_slice(piece);
+                    room.put_slice(piece);
                     fed += piece.len();
                 }
                 Err(_) => break true,

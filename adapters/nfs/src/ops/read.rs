@@ -9,6 +9,7 @@ use std::sync::Arc;
 use dittofs_sdk::vfs::{Buffer, File, OpenAccess, ReadOk, VfsResult};
 
 use super::io;
+use crate::buffers;
 use crate::compound::{Cx, Operation};
 use crate::delegations::Reason;
 use crate::status::Status;
@@ -63,8 +64,8 @@ impl Operation for Args {
 }
 
 /// Appends data to the reply. A buffer does not come back from a file system that fails, so
-/// that what is in the reply already is kept aside; where that is more than is to be
-/// read, copying the data is cheaper.
+/// that the data get one of their own, into which the reply moves; where that is more than is to be
+/// read, it is the data that move.
 async fn read_into(
     cx: &mut Cx,
     file: &Arc<dyn File>,
@@ -78,20 +79,12 @@ async fn read_into(
         cx.reply.raw(&buffer);
         return Ok(eof);
     }
-    let kept = cx.reply.as_slice().to_vec();
-    let mut buffer = cx.reply.take_buffer();
-    buffer.reserve(FRAME + count as usize);
+    let mut buffer = buffers::reply(before + FRAME + count as usize);
+    buffer.extend_from_slice(cx.reply.as_slice());
     let read = file.read(offset, count, buffer).await;
-    match checked(read, before, count) {
-        Ok(ReadOk { buffer, eof }) => {
-            cx.reply.restore(buffer);
-            Ok(eof)
-        }
-        Err(status) => {
-            cx.reply.raw(&kept);
-            Err(status)
-        }
-    }
+    let ReadOk { buffer, eof } = checked(read, before, count)?;
+    cx.reply.restore(buffer);
+    Ok(eof)
 }
 
 /// Refuses a buffer that has lost something, or gained more than was asked for.

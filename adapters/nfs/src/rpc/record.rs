@@ -1,10 +1,15 @@
 //! Record marking: messages out of a byte stream.
 //! <https://www.rfc-editor.org/rfc/rfc5531#section-11>
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::buf::Limit;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use crate::buffers::{self, CHUNK};
 
 /// The high bit of a fragment's header marks the last fragment of a record.
 const LAST: u32 = 1 << 31;
+/// Bytes that are reserved ahead of what has arrived.
+const AHEAD: usize = 1 << 20;
 
 /// Cuts a byte stream into records of bounded size.
 #[derive(Debug)]
@@ -39,17 +44,29 @@ impl Records {
         self.max = max;
     }
 
-    /// Where received bytes are appended. Room is made for what the current fragment still
-    /// lacks, but never more than `step` bytes ahead of what has arrived.
-    pub fn input(&mut self, step: usize) -> &mut BytesMut {
-        let missing = self
-            .fragment()
-            .map_or(0, |(len, _)| (4 + len).saturating_sub(self.input.len()));
-        let wanted = missing.clamp(4096, step.max(4096));
-        if self.input.capacity() - self.input.len() < wanted.min(4096) {
-            self.input.reserve(wanted);
+    /// Where received bytes are appended: room for what the current fragment still lacks, or else for
+    /// [`CHUNK`]; never more than [`AHEAD`] bytes ahead of what has arrived. A large
+    /// fragment is read to its end and no further, so that the next one begins at the start of
+    /// the memory.
+    pub fn input(&mut self) -> Limit<&mut BytesMut> {
+        let (len, missing) = self.fragment().map_or((0, 0), |(len, _)| {
+            (len, (4 + len).saturating_sub(self.input.len()))
+        });
+        if self.input.capacity() == 0 {
+            self.input = buffers::bytes();
         }
-        &mut self.input
+        let room = self.input.capacity() - self.input.len();
+        let least = if missing == 0 {
+            CHUNK / 4
+        } else {
+            missing.min(CHUNK / 4)
+        };
+        if room < least {
+            self.input.reserve(missing.clamp(CHUNK, AHEAD));
+        }
+        let room = self.input.capacity() - self.input.len();
+        let most = if len > CHUNK { missing } else { CHUNK };
+        (&mut self.input).limit(most.min(room))
     }
 
     /// The next complete record.
@@ -94,8 +111,8 @@ impl Records {
 
     /// Gives memory back while nothing is under way.
     pub fn release(&mut self) {
-        if self.is_between() {
-            self.input = BytesMut::new();
+        if self.is_between() && self.input.capacity() > 0 {
+            buffers::give_back_bytes(std::mem::take(&mut self.input));
             self.partial = BytesMut::new();
         }
     }
@@ -111,7 +128,9 @@ mod tests {
     use super::*;
 
     fn feed(records: &mut Records, bytes: &[u8]) {
-        records.input(1 << 20).extend_from_slice(bytes);
+        for piece in bytes.chunks(CHUNK) {
+            records.input().put_slice(piece);
+        }
     }
 
     #[test]
@@ -157,7 +176,32 @@ mod tests {
     fn a_header_alone_reserves_no_more_than_a_step() {
         let mut records = Records::new(1 << 30);
         feed(&mut records, &[0xbf, 0xff, 0xff, 0xff]);
-        let room = records.input(65536).capacity();
-        assert!(room <= 2 * 65536, "{room}");
+        let _ = records.input();
+        let room = records.input.capacity();
+        assert!(room <= 2 * AHEAD, "{room}");
+    }
+
+    #[test]
+    fn large_records_one_after_another_stay_in_the_same_memory() {
+        const DATA: usize = 1 << 20;
+        let mut records = Records::new(2 * DATA);
+        let stream: Vec<u8> = [&(DATA as u32 | LAST).to_be_bytes()[..], &vec![7; DATA]].concat();
+        let mut places = Vec::new();
+        for _ in 0..6 {
+            let mut rest = &stream[..];
+            while !rest.is_empty() {
+                let mut room = records.input();
+                let count = rest.len().min(room.remaining_mut());
+                room.put_slice(&rest[..count]);
+                rest = &rest[count..];
+            }
+            let record = records.take().unwrap().unwrap();
+            assert!(record.iter().all(|byte| *byte == 7) && record.len() == DATA);
+            places.push(record.as_ptr());
+            drop(record);
+            records.release();
+        }
+        places.dedup();
+        assert!(places.len() <= 2, "{places:?}");
     }
 }

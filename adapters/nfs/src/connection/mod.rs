@@ -7,21 +7,26 @@
 //! from its calls by their type (RFC 8881 §2.10.3.1: one connection may carry both). A COMPOUND that has started is never cancelled, also not when its
 //! connection goes away: a retry on another connection finds its reply in the slot.
 
-use std::future::Future;
+mod haste;
+mod replies;
+
+use std::future::{Future, poll_fn};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
-use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use dittofs_sdk::vfs::Buffer;
-use tokio::io::{AsyncWriteExt, Interest};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use self::haste::Haste;
+use self::replies::Replies;
 use crate::compound::{self, Request};
 use crate::rpc::{Call, Header, Procedure, Records, Rejection, begin_reply, reject, reply_xid};
 use crate::server::Server;
@@ -31,12 +36,9 @@ use crate::types::ClientId;
 /// COMPOUNDs of one connection that may be under way at once; beyond, the connection is not
 /// read, and TCP holds the client back.
 const IN_FLIGHT: usize = 256;
-/// Bytes of replies that are collected before they are written.
+/// Bytes of replies that are collected before they are written, and before other connections get
+/// their turn.
 const BATCH: usize = 256 * 1024;
-/// Bytes that are reserved ahead of what has arrived.
-const READ_STEP: usize = 1024 * 1024;
-/// How long a peer may take none of its replies before it is cut off.
-const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// What operations know of the connection they came over.
 #[derive(Debug)]
@@ -94,12 +96,16 @@ pub async fn serve(server: Arc<Server>, mut stream: TcpStream, connection: Conne
         connection: Arc::new(connection),
         records: Records::new(server.settings().max_record()),
         server,
-        out: BytesMut::new(),
-        answered: false,
+        replies: Replies::default(),
+        haste: Haste::default(),
+        answered: 0,
     };
+    let line = Arc::clone(&service.connection.link.line);
+    let server = Arc::clone(&service.server);
+    let mut draining = pin!(server.draining());
     let mut waiting = Waiting(JoinSet::new());
     let mut open = true;
-    let mut record_since = Instant::now();
+    let mut record_since = None;
     loop {
         while open && waiting.0.len() < IN_FLIGHT {
             let Some(compound) = service.next_pending(&mut open).await else {
@@ -111,45 +117,50 @@ pub async fn serve(server: Arc<Server>, mut stream: TcpStream, connection: Conne
                 compound.await
             });
         }
-        let line = Arc::clone(&service.connection.link.line);
         if line.is_open() {
             // Behind the replies: none of them waits for a callback.
-            line.take(&mut service.out);
+            line.take(service.replies.small());
         }
-        if !service.out.is_empty() && !service.flush(&mut stream).await {
+        let (answered, bytes) = (service.answered, service.replies.len());
+        service.haste.batch(answered, bytes);
+        if !service.replies.write_to(&stream).await {
             return;
         }
         let readable = open && waiting.0.len() < IN_FLIGHT;
         if readable && service.records.has_next() {
+            // The batch is full. Others may be waiting for their first reply.
+            tokio::task::yield_now().await;
             continue;
         }
         if !open && waiting.0.is_empty() {
             return;
         }
         let between = service.records.is_between();
-        if between || service.answered {
-            record_since = Instant::now();
+        if between || service.answered > 0 {
+            record_since = None;
         }
-        service.answered = false;
-        let deadline =
-            (!between).then(|| record_since + service.server.settings().record_timeout());
+        service.answered = 0;
+        let deadline = (!between).then(|| {
+            *record_since.get_or_insert_with(Instant::now)
+                + service.server.settings().record_timeout()
+        });
         tokio::select! {
             biased;
-            Some(mut done) = waiting.0.join_next() => loop {
+            Some(mut done) = waiting.0.join_next(), if !waiting.0.is_empty() => loop {
                 // It panicked. Its client learns that from the connection, and what became of
                 // the request from its retry on another one.
                 let Ok(reply) = done else { return };
-                service.queue(&reply);
+                service.queue(reply);
                 match waiting.0.try_join_next() {
                     Some(next) => done = next,
                     None => break,
                 }
             },
             ready = wait_readable(&stream, deadline), if readable => {
-                open = ready && service.receive(&stream);
+                open = ready && service.receive(&mut stream).await;
             }
             () = line.rung(), if line.is_open() => {}
-            () = service.server.draining(), if readable && between && waiting.0.is_empty() => {
+            () = &mut draining, if readable && between && waiting.0.is_empty() => {
                 open = false;
             }
         }
@@ -167,10 +178,10 @@ impl Drop for Waiting {
 
 /// Waits for input; false when the record under way has taken too long to arrive.
 async fn wait_readable(stream: &TcpStream, deadline: Option<Instant>) -> bool {
-    let ready = stream.ready(Interest::READABLE);
+    let ready = poll_fn(|cx| stream.poll_read_ready(cx));
     match deadline {
         None => ready.await.is_ok(),
-        Some(deadline) => matches!(tokio::time::timeout_at(deadline, ready).await, Ok(Ok(_))),
+        Some(deadline) => matches!(tokio::time::timeout_at(deadline, ready).await, Ok(Ok(()))),
     }
 }
 
@@ -178,34 +189,45 @@ struct Service {
     server: Arc<Server>,
     connection: Arc<Connection>,
     records: Records,
-    out: BytesMut,
-    /// Whether a record was completed since this was last reset.
-    answered: bool,
+    replies: Replies,
+    haste: Haste,
+    /// How many records were completed since this was last reset.
+    answered: usize,
 }
 
 impl Service {
-    /// Takes in what has arrived; false at the end of the stream.
-    fn receive(&mut self, stream: &TcpStream) -> bool {
+    /// Takes in what has arrived; false at the end of the stream. What comes meanwhile is left for the
+    /// next time, and the other connections of this thread get their turn before that, unless
+    /// there is reason for [`Haste`].
+    async fn receive(&mut self, stream: &mut TcpStream) -> bool {
         self.records.limit(self.server.settings().max_record());
-        loop {
-            let room = self.records.input(READ_STEP);
-            let full = room.capacity() - room.len();
-            match stream.try_read_buf(room) {
-                Ok(0) => return false,
-                Ok(count) if count == full && self.records.wants_more() => {}
-                Ok(_) => return true,
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return true,
-                Err(_) => return false,
-            }
+        let mut room = self.records.input();
+        if self.haste.next() {
+            // The stream counts as readable until it is found empty.
+            return match stream.try_read_buf(&mut room) {
+                Ok(count) => count > 0,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.haste.in_vain();
+                    true
+                }
+                Err(_) => false,
+            };
+        }
+        // Less than there is room for means that it is empty. Polled once: perhaps it was so before.
+        let mut read = pin!(stream.read_buf(&mut room));
+        match poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx))).await {
+            Poll::Ready(Ok(count)) => count > 0,
+            Poll::Ready(Err(_)) => false,
+            Poll::Pending => true,
         }
     }
 
     /// Answers complete records in place, up to the first that is not ready at once.
     async fn next_pending(&mut self, open: &mut bool) -> Option<Compound> {
-        while self.out.len() < BATCH {
+        while self.replies.len() < BATCH {
             let record = match self.records.take() {
                 Ok(Some(record)) => {
-                    self.answered = true;
+                    self.answered += 1;
                     record
                 }
                 Ok(None) => {
@@ -221,8 +243,8 @@ impl Service {
             let Some(mut compound) = self.answer(record, open) else {
                 continue;
             };
-            match std::future::poll_fn(|cx| Poll::Ready(compound.as_mut().poll(cx))).await {
-                Poll::Ready(reply) => self.queue(&reply),
+            match poll_fn(|cx| Poll::Ready(compound.as_mut().poll(cx))).await {
+                Poll::Ready(reply) => self.queue(reply),
                 Poll::Pending => return Some(compound),
             }
         }
@@ -247,17 +269,17 @@ impl Service {
         let body = match body {
             Ok(body) => body,
             Err(rejection) => {
-                self.queue(&reject(Buffer::default(), xid, rejection));
+                self.queue(reject(Buffer::default(), xid, rejection));
                 return None;
             }
         };
         if body.procedure == Procedure::Null {
-            self.queue(&begin_reply(Buffer::default(), xid));
+            self.queue(begin_reply(Buffer::default(), xid));
             return None;
         }
         let digest = self.server.digest(&body.args);
         let Ok(request) = Request::decode(body.args) else {
-            self.queue(&reject(Buffer::default(), xid, Rejection::GarbageArgs));
+            self.queue(reject(Buffer::default(), xid, Rejection::GarbageArgs));
             return None;
         };
         let call = Call {
@@ -268,7 +290,7 @@ impl Service {
             size,
             digest,
         };
-        let reply = begin_reply(Buffer::with_capacity(512), xid);
+        let reply = begin_reply(self.replies.spare(), xid);
         Some(Box::pin(compound::serve(
             Arc::clone(&self.server),
             call,
@@ -278,25 +300,12 @@ impl Service {
     }
 
     /// Appends one reply to the batch; its first four bytes are room for the record mark.
-    fn queue(&mut self, reply: &Buffer) {
-        let message = reply.get(4..).unwrap_or_default();
-        if let Some(xid) = message.first_chunk() {
-            self.connection.link.line.replied(u32::from_be_bytes(*xid));
+    fn queue(&mut self, reply: Buffer) {
+        if let Some(xid) = reply.get(4..8).and_then(<[u8]>::first_chunk) {
+            let line = &self.connection.link.line;
+            line.replied(u32::from_be_bytes(*xid));
         }
-        let mark = message.len() as u32 | 1 << 31;
-        self.out.extend_from_slice(&mark.to_be_bytes());
-        self.out.extend_from_slice(message);
-    }
-
-    /// Writes the batch; false when the peer does not take it.
-    async fn flush(&mut self, stream: &mut TcpStream) -> bool {
-        let written = tokio::time::timeout(WRITE_TIMEOUT, stream.write_all(&self.out)).await;
-        if self.out.capacity() > 2 * BATCH {
-            self.out = BytesMut::new();
-        } else {
-            self.out.clear();
-        }
-        matches!(written, Ok(Ok(())))
+        self.replies.push(reply);
     }
 }
 
