@@ -532,11 +532,11 @@ pub(super) struct WireListing {
 impl Wire for Listing {
     type Form = WireListing;
     fn into_wire(self) -> WireListing {
-        let names: Vec<u8> = self
-            .entries
-            .iter()
-            .flat_map(|entry| entry.name.iter().copied())
-            .collect();
+        let len = self.entries.iter().map(|entry| entry.name.len()).sum();
+        let mut names = Vec::with_capacity(len);
+        for entry in &self.entries {
+            names.extend_from_slice(&entry.name);
+        }
         let entries = self
             .entries
             .into_iter()

@@ -1,16 +1,19 @@
-//! Objects in use, each pinned by an `O_PATH` descriptor, by what the kernel knows them by.
+//! Objects in use by number, each pinned by an `O_PATH` descriptor.
 //!
-//! What the kernel answers for a name thus leads to an object that is in use without opening it.
+//! As long as an object is pinned, no other gets its number: who finds the number behind a name
+//! has found the object, without opening it.
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use dittofs_sdk::vfs::{Handle, Kind};
+use dittofs_sdk::vfs::{Handle, Kind, VfsResult};
 use parking_lot::Mutex;
+use rustix::fs::Statx;
 
+use super::core::{born, kind};
 use super::rights::Listless;
-use super::sys::FileHandle;
 
 /// An object of the file system. Its kind and number never change.
 pub(super) struct Object {
@@ -20,24 +23,26 @@ pub(super) struct Object {
     pub(super) fileid: u64,
     /// What is known of its list.
     pub(super) listless: Listless,
-    key: Arc<[u8]>,
+    /// When it was made, where the file system tells.
+    born: u64,
 }
 
 impl Object {
-    pub(super) fn new(
-        fd: OwnedFd,
-        (handle, kernel): (Handle, FileHandle),
-        kind: Kind,
-        fileid: u64,
-    ) -> Self {
-        Self {
+    pub(super) fn new(fd: OwnedFd, handle: Handle, stat: &Statx) -> VfsResult<Self> {
+        Ok(Self {
             fd,
             handle,
-            kind,
-            fileid,
+            kind: kind(stat)?,
+            fileid: stat.stx_ino,
             listless: Listless::default(),
-            key: kernel.key().into(),
-        }
+            born: born(stat),
+        })
+    }
+
+    /// Whether these are attributes of this object, which is on the same file system. The time it
+    /// was made is for file systems whose numbers start over, such as a tmpfs with short ones.
+    pub(super) fn is(&self, stat: &Statx) -> bool {
+        self.fileid == stat.stx_ino && self.born == born(stat)
     }
 }
 
@@ -47,7 +52,7 @@ impl AsFd for Object {
     }
 }
 
-type Map = HashMap<Arc<[u8]>, Arc<Object>>;
+type Map = HashMap<u64, Arc<Object>>;
 
 const SHARDS: usize = 16;
 
@@ -56,6 +61,8 @@ const SHARDS: usize = 16;
 pub(super) struct Cache {
     half: usize,
     shards: [Mutex<Shard>; SHARDS],
+    /// Listed objects that there was no room for.
+    turned_away: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -69,32 +76,38 @@ impl Cache {
         Self {
             half: (capacity / 2 / SHARDS).max(1),
             shards: std::array::from_fn(|_| Mutex::default()),
+            turned_away: AtomicUsize::new(0),
         }
     }
 
-    pub(super) fn find(&self, kernel: &FileHandle) -> Option<Arc<Object>> {
-        self.find_by(kernel.key())
-    }
-
-    fn find_by(&self, key: &[u8]) -> Option<Arc<Object>> {
-        let mut shard = self.shard(key)?.lock();
-        if let Some(found) = shard.young.get(key) {
+    pub(super) fn find(&self, fileid: u64) -> Option<Arc<Object>> {
+        let mut shard = self.shard(fileid)?.lock();
+        if let Some(found) = shard.young.get(&fileid) {
             return Some(Arc::clone(found));
         }
-        let found = shard.old.remove(key)?;
+        let found = shard.old.remove(&fileid)?;
         let closing = self.put(&mut shard, Arc::clone(&found));
         drop(shard);
         drop(closing);
         Some(found)
     }
 
+    /// As [`find`](Self::find), without its counting as use.
+    pub(super) fn peek(&self, fileid: u64) -> Option<Arc<Object>> {
+        let shard = self.shard(fileid)?.lock();
+        let found = shard.young.get(&fileid);
+        found.or_else(|| shard.old.get(&fileid)).map(Arc::clone)
+    }
+
     /// Keeps `object`, or answers with the one that is already there.
     pub(super) fn keep(&self, object: Object) -> Arc<Object> {
-        if let Some(found) = self.find_by(&object.key) {
+        if let Some(found) = self.find(object.fileid)
+            && found.handle == object.handle
+        {
             return found;
         }
         let object = Arc::new(object);
-        if let Some(shard) = self.shard(&object.key) {
+        if let Some(shard) = self.shard(object.fileid) {
             let mut shard = shard.lock();
             let closing = self.put(&mut shard, Arc::clone(&object));
             drop(shard);
@@ -103,14 +116,49 @@ impl Cache {
         object
     }
 
+    /// Whether an object that is only listed would be kept. What is in use is not driven out by
+    /// what is listed, but many listings do drive out what was listed before.
+    pub(super) fn has_room(&self, fileid: u64) -> bool {
+        let Some(shard) = self.shard(fileid) else {
+            return false;
+        };
+        let mut shard = shard.lock();
+        if shard.old.len() < self.half {
+            return true;
+        }
+        if self.turned_away.fetch_add(1, Ordering::Relaxed) < 4 * self.half * SHARDS {
+            return false;
+        }
+        self.turned_away.store(0, Ordering::Relaxed);
+        let closing = std::mem::take(&mut shard.old);
+        drop(shard);
+        drop(closing);
+        true
+    }
+
+    /// Keeps an object that is only listed, if it [`has_room`](Self::has_room).
+    pub(super) fn keep_listed(&self, object: Object) {
+        let Some(shard) = self.shard(object.fileid) else {
+            return;
+        };
+        let mut shard = shard.lock();
+        let closing = if shard.young.contains_key(&object.fileid) {
+            Some(Arc::new(object))
+        } else {
+            shard.old.insert(object.fileid, Arc::new(object))
+        };
+        drop(shard);
+        drop(closing);
+    }
+
     pub(super) fn forget(&self, object: &Object) {
-        let Some(shard) = self.shard(&object.key) else {
+        let Some(shard) = self.shard(object.fileid) else {
             return;
         };
         let mut shard = shard.lock();
         let gone = (
-            shard.young.remove(&object.key),
-            shard.old.remove(&object.key),
+            shard.young.remove(&object.fileid),
+            shard.old.remove(&object.fileid),
         );
         drop(shard);
         drop(gone);
@@ -118,20 +166,16 @@ impl Cache {
 
     /// What it answers is to be dropped after the lock: that closes descriptors.
     #[must_use]
-    fn put(&self, shard: &mut Shard, object: Arc<Object>) -> Option<Map> {
-        shard.young.insert(Arc::clone(&object.key), object);
+    fn put(&self, shard: &mut Shard, object: Arc<Object>) -> (Option<Arc<Object>>, Option<Map>) {
+        let replaced = shard.young.insert(object.fileid, object);
         if shard.young.len() < self.half {
-            return None;
+            return (replaced, None);
         }
         let young = std::mem::take(&mut shard.young);
-        Some(std::mem::replace(&mut shard.old, young))
+        (replaced, Some(std::mem::replace(&mut shard.old, young)))
     }
 
-    /// Only spreads: within a shard the keys are hashed so that nobody can choose where.
-    fn shard(&self, key: &[u8]) -> Option<&Mutex<Shard>> {
-        let sum = key.iter().fold(0_usize, |sum, byte| {
-            sum.wrapping_mul(31).wrapping_add(usize::from(*byte))
-        });
-        self.shards.get(sum % SHARDS)
+    fn shard(&self, fileid: u64) -> Option<&Mutex<Shard>> {
+        self.shards.get(fileid as usize % SHARDS)
     }
 }

@@ -18,6 +18,7 @@ use super::errno;
 use super::handles::Handles;
 use super::identity::Identity;
 use super::index::Index;
+use super::mounts::Mounts;
 use super::others::Others;
 use super::sys;
 use super::walked::Walked;
@@ -45,17 +46,22 @@ pub(super) enum Resolver {
 pub(super) struct Core {
     pub(super) root: Arc<Object>,
     pub(super) device: (u32, u32),
+    /// The mount that is served, where the kernel tells.
+    pub(super) mount: Option<u64>,
     pub(super) identity: Identity,
     pub(super) handles: Handles,
     pub(super) resolver: Resolver,
     pub(super) cache: Cache,
     pub(super) walked: Walked,
+    pub(super) mounts: Mounts,
     pub(super) changes: Changes,
     pub(super) others: Others,
     /// Whether changes are forced to the device before they are acknowledged.
     pub(super) durable: bool,
     /// Whether the kernel's rule of permissions is the generic one, on the ids that we see.
     pub(super) generic: bool,
+    /// Whether no two objects of the file system have the same number, however long it lives.
+    pub(super) numbers_are_unique: bool,
     /// What the file system keeps beyond what all do: extended attributes, lists, quotas.
     pub(super) keeps: Capabilities,
     /// Files of which the kernel failed to write data back: it tells only once, we go on.
@@ -88,10 +94,10 @@ impl Core {
         }
         // Kernels overlook what is too much in a handle; an object has one handle only.
         let name = self.handles.of(fd.as_fd(), c"", stat.stx_ino)?;
-        if name.0 != *handle {
+        if name != *handle {
             return Err(VfsError::BadHandle);
         }
-        let object = Object::new(fd, name, kind(&stat)?, stat.stx_ino);
+        let object = Object::new(fd, name, &stat)?;
         // An object without a name is not kept: that would keep its data.
         if stat.stx_nlink == 0 {
             Ok(Arc::new(object))
@@ -105,8 +111,7 @@ impl Core {
         if *handle == self.root.handle {
             return Some(Arc::clone(&self.root));
         }
-        let found = self.cache.find(&self.handles.kernel_of(handle)?)?;
-        // What the kernel does not know the object by is ours, and may be forged.
+        let found = self.cache.find(Handles::fileid_of(handle)?)?;
         (found.handle == *handle).then_some(found)
     }
 
@@ -122,7 +127,7 @@ impl Core {
             return Err(VfsError::AccessDenied);
         }
         let handle = self.handles.of(fd.as_fd(), c"", stat.stx_ino)?;
-        let object = Object::new(fd, handle, kind(&stat)?, stat.stx_ino);
+        let object = Object::new(fd, handle, &stat)?;
         self.seen(dir.fileid, name, stat.stx_ino);
         self.walked.note(dir.fileid, name);
         let attr = self.attr_from(&stat)?;
@@ -331,9 +336,28 @@ pub(super) fn stat(fd: BorrowedFd<'_>) -> VfsResult<Statx> {
 }
 
 pub(super) fn stat_at(dir: BorrowedFd<'_>, name: &CStr) -> VfsResult<Statx> {
+    named(dir, name).map_err(errno::vfs)
+}
+
+/// What a name stands for: found as for an open, with the same permission. The mount is told,
+/// where the kernel knows how.
+pub(super) fn named(dir: BorrowedFd<'_>, name: &CStr) -> rustix::io::Result<Statx> {
     let flags = AtFlags::EMPTY_PATH | AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
-    let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
-    rustix::fs::statx(dir, name, flags, mask).map_err(errno::vfs)
+    let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME | StatxFlags::MNT_ID;
+    rustix::fs::statx(dir, name, flags, mask)
+}
+
+/// The number of the mount, where the kernel tells (Linux 5.8).
+pub(super) fn mount(stat: &Statx) -> Option<u64> {
+    (stat.stx_mask & StatxFlags::MNT_ID.bits() != 0).then_some(stat.stx_mnt_id)
+}
+
+/// When it was made, in nanoseconds; 0 where the file system does not tell.
+pub(super) fn born(stat: &Statx) -> u64 {
+    if stat.stx_mask & StatxFlags::BTIME.bits() == 0 {
+        return 0;
+    }
+    nanoseconds(stat.stx_btime)
 }
 
 pub(super) fn kind(stat: &Statx) -> VfsResult<Kind> {
@@ -362,8 +386,12 @@ fn time(from: rustix::fs::StatxTimestamp) -> Time {
 
 /// ctime in nanoseconds; a time before 1970 counts as 0.
 pub(super) fn ctime(stat: &Statx) -> u64 {
-    let seconds = u64::try_from(stat.stx_ctime.tv_sec).unwrap_or(0);
+    nanoseconds(stat.stx_ctime)
+}
+
+fn nanoseconds(time: rustix::fs::StatxTimestamp) -> u64 {
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     seconds
         .saturating_mul(1_000_000_000)
-        .saturating_add(u64::from(stat.stx_ctime.tv_nsec))
+        .saturating_add(u64::from(time.tv_nsec))
 }

@@ -4,6 +4,11 @@
 //! tmpfs, always of at most 63 bits. 0, 1 and 2 mean something else in NFS (RFC 8881 §18.23.3);
 //! where a kernel offset has such a value, the cookie is one of the three largest of 63 bits but
 //! one, which no file system was seen to use.
+//!
+//! Attributes of objects in use are had through their descriptors, at half the cost of a walk by
+//! name: the entry tells the object's number, and no other object has it meanwhile. (Not so on a
+//! tmpfs with short numbers, which start over after four billions; there the walk is needed.) What is listed
+//! is pinned for the next listing, as far as that drives out nothing that is in use.
 
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
@@ -11,11 +16,12 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use bytes::Bytes;
 use dittofs_sdk::vfs::{Cred, DirEntry, Listing, Node, ReadDirLimit, VfsError, VfsResult, posix};
-use rustix::fs::{OFlags, RawDir, SeekFrom};
+use rustix::fs::{Mode, OFlags, RawDir, SeekFrom};
 
 use super::cache::Object;
-use super::core::{Core, reopen, stat_at};
-use super::errno;
+use super::core::{Core, reopen, stat, stat_at};
+use super::rights::By;
+use super::{errno, sys};
 
 const BUFFER: usize = 32 * 1024;
 /// Most entries of one listing; longer ones are continued by the caller.
@@ -36,25 +42,32 @@ impl Core {
         }
         let offset = offset(after).ok_or(VfsError::BadCookie)?;
         self.judge(cred, dir, posix::READ)?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-        let open = self.identity.act(cred, || reopen(dir.as_fd(), flags))?;
+        let open = self.open_dir(cred, dir)?;
         if offset != 0 {
             rustix::fs::seek(&open, SeekFrom::Start(offset)).map_err(|_| VfsError::BadCookie)?;
         }
-        self.identity
-            .act(cred, || self.list(cred, dir, &open, limit))
+        // Names are for all who may read; what they stand for is for those who may search.
+        let attrs = limit.attrs && self.may_search(cred, dir);
+        let most = limit.entries.min(MOST) as usize;
+        self.identity.serve(|| self.list(dir, &open, most, attrs))
     }
 
-    fn list(
-        &self,
-        cred: &Cred,
-        dir: &Object,
-        open: &OwnedFd,
-        limit: ReadDirLimit,
-    ) -> VfsResult<Listing> {
-        let most = limit.entries.min(MOST) as usize;
-        // Names are for all who may read; what they stand for is for those who may search.
-        let attrs = limit.attrs && self.judge(cred, dir, posix::EXEC).is_ok();
+    fn open_dir(&self, cred: &Cred, dir: &Object) -> VfsResult<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        match self.foresee(cred, dir, posix::READ)? {
+            By::Server => self.identity.serve(|| self.open_as_server(dir, flags)),
+            By::Caller => self.identity.act(cred, || reopen(dir.as_fd(), flags)),
+        }
+    }
+
+    fn may_search(&self, cred: &Cred, dir: &Object) -> bool {
+        let asked = || sys::accessible(dir.as_fd(), posix::EXEC).map_err(errno::vfs);
+        self.judge(cred, dir, posix::EXEC).is_ok()
+            && self.permitted(cred, dir, posix::EXEC, asked).is_ok()
+    }
+
+    fn list(&self, dir: &Object, open: &OwnedFd, most: usize, attrs: bool) -> VfsResult<Listing> {
+        let covered = self.mounts.covered();
         let mut buffer = vec![MaybeUninit::uninit(); BUFFER];
         let mut raw = RawDir::new(open, &mut buffer);
         let mut entries = Vec::new();
@@ -76,7 +89,10 @@ impl Core {
                 cookie: cookie(entry.next_entry_cookie()),
                 fileid: entry.ino(),
                 node: if attrs {
-                    self.entry_node(open, name, entry.ino())
+                    let clear = self.generic && covered.is_clear(name);
+                    let known = clear.then(|| self.known_entry(open, name, entry.ino()));
+                    let new = || self.entry_node(open, name, entry.ino(), clear);
+                    known.flatten().or_else(new)
                 } else {
                     None
                 },
@@ -85,19 +101,54 @@ impl Core {
         Ok(Listing { entries, eof: true })
     }
 
-    /// What an entry stands for, without opening it. If the number differs the name was reused
-    /// just now, or something is mounted on it.
-    fn entry_node(&self, dir: &OwnedFd, name: &CStr, fileid: u64) -> Option<Node> {
-        let (handle, _) = self.handles.of(dir.as_fd(), name, fileid).ok()?;
-        let stat = stat_at(dir.as_fd(), name).ok()?;
-        if stat.stx_ino != fileid || !self.is_ours(&stat) {
+    /// What an entry stands for, if that is in use.
+    fn known_entry(&self, dir: &OwnedFd, name: &CStr, fileid: u64) -> Option<Node> {
+        let object = self.cache.peek(fileid)?;
+        let stat = if self.numbers_are_unique {
+            stat(object.as_fd()).ok()?
+        } else {
+            let found = stat_at(dir.as_fd(), name).ok()?;
+            object.is(&found).then_some(found)?
+        };
+        // Without a name it was removed just now, and the entry may be of its successor.
+        if stat.stx_nlink == 0 {
             return None;
         }
         Some(Node {
-            handle,
+            handle: object.handle,
             attr: self.attr_from(&stat).ok()?,
         })
     }
+
+    /// What an entry stands for. If the number differs the name was reused just now, or something
+    /// is mounted on it.
+    fn entry_node(&self, dir: &OwnedFd, name: &CStr, fileid: u64, may_pin: bool) -> Option<Node> {
+        let pin = if may_pin && self.cache.has_room(fileid) {
+            Some(pin_entry(dir, name).ok()?)
+        } else {
+            None
+        };
+        let (at, name) = match &pin {
+            Some(pin) => (pin.as_fd(), c""),
+            None => (dir.as_fd(), name),
+        };
+        let handle = self.handles.of(at, name, fileid).ok()?;
+        let stat = stat_at(at, name).ok()?;
+        if stat.stx_ino != fileid || !self.is_ours(&stat) {
+            return None;
+        }
+        let attr = self.attr_from(&stat).ok()?;
+        if let Some(pin) = pin {
+            self.cache
+                .keep_listed(Object::new(pin, handle, &stat).ok()?);
+        }
+        Some(Node { handle, attr })
+    }
+}
+
+fn pin_entry(dir: &OwnedFd, name: &CStr) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(dir, name, flags, Mode::empty())
 }
 
 fn cookie(offset: u64) -> u64 {

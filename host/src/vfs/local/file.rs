@@ -38,7 +38,8 @@ impl Core {
             OpenAccess::Both => posix::READ | posix::WRITE,
         };
         if self.foresee(cred, object, want) == Ok(By::Server) {
-            return self.identity.serve(|| self.open_as_server(object, access));
+            let flags = open_flags(access);
+            return self.identity.serve(|| self.open_as_server(object, flags));
         }
         let open = || reopen(object.as_fd(), open_flags(access));
         match self.identity.act(cred, open) {
@@ -54,8 +55,7 @@ impl Core {
 
 impl Core {
     /// Opens by handle where that works: the path to an object behind a descriptor is long.
-    fn open_as_server(&self, object: &Object, access: OpenAccess) -> VfsResult<OwnedFd> {
-        let flags = open_flags(access);
+    pub(super) fn open_as_server(&self, object: &Object, flags: OFlags) -> VfsResult<OwnedFd> {
         if let Resolver::Kernel(mount) = &self.resolver
             && let Some(kernel) = self.handles.kernel_of(&object.handle)
         {

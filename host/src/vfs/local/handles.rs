@@ -18,13 +18,13 @@ use super::errno;
 use super::sys::{self, FileHandle};
 
 const VERSION: u8 = 1;
+/// Where the number is: after version and kind.
+const FILEID: usize = 5;
 const TAG: usize = 8;
 
 /// Makes and reads handles.
 pub(super) struct Handles {
     key: Option<[u8; 32]>,
-    /// The kernel's number of the mount that is served.
-    mount: i32,
     /// Whether the file system can only name objects, not open them by name.
     identity_only: bool,
 }
@@ -35,46 +35,24 @@ pub(super) struct Parts {
     pub(super) kernel: FileHandle,
 }
 
-/// What `name` stands for on this mount, as the kernel names it.
-pub(super) enum Entry {
-    Here(FileHandle),
-    /// Something else is mounted there.
-    Elsewhere,
-}
-
 impl Handles {
     /// For the file system of `dir`, if it has handles at all.
     pub(super) fn probe(dir: BorrowedFd<'_>, key: Option<[u8; 32]>) -> Result<Self, Errno> {
-        let (found, identity_only) = match sys::named(dir, c"", false) {
-            Ok(found) => (found, false),
-            Err(Errno::OPNOTSUPP) => (sys::named(dir, c"", true)?, true),
+        let identity_only = match sys::name_to_handle(dir, c"", false) {
+            Ok(_) => false,
+            Err(Errno::OPNOTSUPP) => sys::name_to_handle(dir, c"", true).map(|_| true)?,
             Err(error) => return Err(error),
         };
-        Ok(Self {
-            key,
-            mount: found.mount,
-            identity_only,
-        })
+        Ok(Self { key, identity_only })
     }
 
-    /// What the kernel knows `name` in `dir` by. It walks there as it does for an open, and asks
-    /// for the same permission.
-    pub(super) fn entry(&self, dir: BorrowedFd<'_>, name: &std::ffi::CStr) -> Result<Entry, Errno> {
-        let found = sys::named(dir, name, self.identity_only)?;
-        Ok(if found.mount == self.mount {
-            Entry::Here(found.handle)
-        } else {
-            Entry::Elsewhere
-        })
-    }
-
-    /// The handle of `name` in `dir`, or of `dir` itself if `name` is empty, and the kernel's.
+    /// The handle of `name` in `dir`, or of `dir` itself if `name` is empty.
     pub(super) fn of(
         &self,
         dir: BorrowedFd<'_>,
         name: &std::ffi::CStr,
         fileid: u64,
-    ) -> VfsResult<(Handle, FileHandle)> {
+    ) -> VfsResult<Handle> {
         let kernel = sys::name_to_handle(dir, name, self.identity_only).map_err(errno::vfs)?;
         let mut bytes = Vec::with_capacity(Handle::MAX);
         bytes.push(VERSION);
@@ -85,13 +63,20 @@ impl Handles {
             let tag = tag(key, &bytes);
             bytes.extend(tag);
         }
-        let handle = Handle::new(&bytes).map_err(|_| VfsError::NotSupported)?;
-        Ok((handle, kernel))
+        Handle::new(&bytes).map_err(|_| VfsError::NotSupported)
     }
 
     /// What `handle` says, if this backend could have made it.
     pub(super) fn parse(&self, handle: &Handle) -> VfsResult<Parts> {
         self.read(handle.as_bytes()).ok_or(VfsError::BadHandle)
+    }
+
+    /// The number that a handle claims, whoever made it.
+    pub(super) fn fileid_of(handle: &Handle) -> Option<u64> {
+        let bytes = handle.as_bytes().get(FILEID..)?;
+        bytes
+            .first_chunk()
+            .map(|number| u64::from_be_bytes(*number))
     }
 
     /// The kernel's part of a handle, whoever made it.
@@ -153,7 +138,7 @@ mod tests {
     fn a_signed_handle_is_taken_back_and_an_altered_one_is_not() {
         let dir = tempfile::tempfile().unwrap();
         let handles = Handles::probe(dir.as_fd(), Some([7; 32])).unwrap();
-        let (handle, _) = handles.of(dir.as_fd(), c"", 42).unwrap();
+        let handle = handles.of(dir.as_fd(), c"", 42).unwrap();
         assert_eq!(handles.parse(&handle).map(|parts| parts.fileid), Ok(42));
         for at in 0..handle.as_bytes().len() {
             let mut bytes = handle.as_bytes().to_vec();

@@ -93,7 +93,7 @@ impl Index {
         }
         let found = at?;
         let number = stat(found.as_fd()).ok()?.stx_ino;
-        (core.handles.of(found.as_fd(), c"", number).ok()?.0 == *handle).then_some(found)
+        (core.handles.of(found.as_fd(), c"", number).ok()? == *handle).then_some(found)
     }
 
     /// Names from the root down to the object.

@@ -42,6 +42,7 @@ mod file;
 mod handles;
 mod identity;
 mod index;
+mod mounts;
 mod namespace;
 mod others;
 mod pool;
@@ -75,10 +76,10 @@ use self::file::LocalFile;
 use self::handles::Handles;
 use self::identity::Identity;
 use self::index::Index;
+use self::mounts::Mounts;
 use self::namespace::{First, Found};
 use self::others::Others;
 use self::pool::Pool;
-use self::sys::FileHandle;
 use self::walked::Walked;
 
 /// How a directory is served.
@@ -173,7 +174,7 @@ fn start(fd: OwnedFd, handles: Handles, options: &Options) -> VfsResult<Core> {
     } else {
         Identity::detect()
     };
-    let resolver = match by_handle(&fd, &handle.1) {
+    let resolver = match by_handle(&fd, &handles, &handle) {
         Some(mount) if identity.is_caller() => Resolver::Kernel(mount),
         _ => Resolver::Index(Index::new()),
     };
@@ -189,11 +190,13 @@ fn start(fd: OwnedFd, handles: Handles, options: &Options) -> VfsResult<Core> {
     let limit = limit.map_or(usize::MAX, |limit| limit as usize / 4);
     Ok(Core {
         device,
+        mount: self::core::mount(&stat),
         others: Others::detect(fd.as_fd(), device, options.no_fanotify),
         identity,
         resolver,
         cache: Cache::new(options.cached_objects.min(limit)),
         walked: Walked::default(),
+        mounts: Mounts::new(),
         changes: if durable {
             Changes::probe(fd.as_fd())
         } else {
@@ -201,10 +204,13 @@ fn start(fd: OwnedFd, handles: Handles, options: &Options) -> VfsResult<Core> {
         },
         durable,
         generic: rights::is_generic(fd.as_fd()),
+        // Only a file system in memory counts on and on, and it may count short.
+        numbers_are_unique: durable
+            || self::core::mount(&stat).is_some_and(|at| mounts::has_option(at, "inode64")),
         keeps,
         lost: Mutex::default(),
         handles,
-        root: Arc::new(Object::new(fd, handle, Kind::Dir, stat.stx_ino)),
+        root: Arc::new(Object::new(fd, handle, &stat)?),
     })
 }
 
@@ -216,9 +222,10 @@ fn all_of(base: Capabilities, found: &[(bool, Capabilities)]) -> Capabilities {
 
 /// A descriptor by which the kernel opens handles, if it does that for us. An `O_PATH` one is
 /// not good enough for it.
-fn by_handle(root: &OwnedFd, handle: &FileHandle) -> Option<OwnedFd> {
+fn by_handle(root: &OwnedFd, handles: &Handles, handle: &Handle) -> Option<OwnedFd> {
     let mount = core::reopen(root.as_fd(), OFlags::RDONLY | OFlags::DIRECTORY).ok()?;
-    sys::open_by_handle(mount.as_fd(), handle, OFlags::PATH).ok()?;
+    let own = handles.kernel_of(handle)?;
+    sys::open_by_handle(mount.as_fd(), &own, OFlags::PATH).ok()?;
     Some(mount)
 }
 

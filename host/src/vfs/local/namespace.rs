@@ -8,14 +8,13 @@ use dittofs_sdk::vfs::{
     Acl, Attr, CreateHow, Cred, DirChange, Kind, Made, Name, NewNode, Node, OpenAccess, SetAttr,
     VfsError, VfsResult, posix,
 };
-use rustix::fs::{AtFlags, Dev, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, Dev, FileType, Mode, OFlags, ResolveFlags, Statx};
 use rustix::io::Errno;
 
 use super::cache::Object;
-use super::core::{Core, RESOLVE, c_name, find, proc_path, stat};
+use super::core::{Core, RESOLVE, c_name, find, mount, named, proc_path, stat};
 use super::errno;
 use super::file::open_flags;
-use super::handles::Entry;
 use super::rights::By;
 use super::{acl, exclusive, sys};
 
@@ -78,7 +77,7 @@ impl Core {
         }
         let stat = stat(fd.as_fd())?;
         let handle = self.handles.of(fd.as_fd(), c"", stat.stx_ino)?;
-        let object = Object::new(fd, handle, Kind::Dir, stat.stx_ino);
+        let object = Object::new(fd, handle, &stat)?;
         let attr = self.attr_from(&stat)?;
         Ok(Node {
             handle: self.cache.keep(object).handle,
@@ -298,18 +297,17 @@ impl Core {
         posix::require_dir(dir.kind)?;
         self.judge(cred, dir, posix::EXEC)?;
         let by = self.foresee(cred, dir, posix::EXEC)?;
-        if let Some(known) = self.known_child(by, cred, dir, name)? {
+        if let Some(known) = self.known_child((by, cred), dir, name)? {
             return Ok(known);
         }
         let fd = self.run(by, cred, || find(dir, name, how))?;
         self.adopt(fd, dir, name.to_bytes())
     }
 
-    /// As [`child`](Self::child), of an object in use, by what the kernel knows the name by.
+    /// As [`child`](Self::child), of an object in use, which is told by its number.
     fn known_child(
         &self,
-        by: By,
-        cred: &Cred,
+        (by, cred): (By, &Cred),
         dir: &Object,
         name: &CStr,
     ) -> VfsResult<Option<(Arc<Object>, Attr)>> {
@@ -317,19 +315,28 @@ impl Core {
         if self.durable && !self.walked.holds(dir.fileid, name.to_bytes()) {
             return Ok(None);
         }
-        let entry = || match self.handles.entry(dir.as_fd(), name) {
+        let found = || match named(dir.as_fd(), name) {
             Err(Errno::NOENT) => Err(VfsError::NotFound),
-            entry => Ok(entry.ok()),
+            found => Ok(found.ok()),
         };
-        let Some(Entry::Here(kernel)) = self.run(by, cred, entry)? else {
+        let Some(stat) = self.run(by, cred, found)? else {
             return Ok(None);
         };
-        let Some(object) = self.cache.find(&kernel) else {
+        let Some(object) = self.in_use(&stat) else {
             return Ok(None);
         };
-        let attr = self.attr(&object)?;
         self.seen(dir.fileid, name.to_bytes(), object.fileid);
-        Ok(Some((object, attr)))
+        Ok(Some((object, self.attr_from(&stat)?)))
+    }
+
+    /// The object that these attributes were found for by name, if it is in use, on the mount that
+    /// is served, and numbers are as good as handles there.
+    fn in_use(&self, stat: &Statx) -> Option<Arc<Object>> {
+        if !self.generic || !self.is_ours(stat) || self.mount.is_none() {
+            return None;
+        }
+        let object = self.cache.find(stat.stx_ino)?;
+        (mount(stat) == self.mount && object.is(stat)).then_some(object)
     }
 
     fn create_new(

@@ -38,6 +38,18 @@ pub(super) enum By {
 pub(super) struct Listless(AtomicU64);
 
 impl Core {
+    /// Runs `call`, which needs `want` on `object`, as whoever it takes.
+    pub(super) fn permitted<T>(
+        &self,
+        cred: &Cred,
+        object: &Object,
+        want: u32,
+        call: impl FnOnce() -> VfsResult<T>,
+    ) -> VfsResult<T> {
+        let by = self.foresee(cred, object, want)?;
+        self.run(by, cred, call)
+    }
+
     /// Runs `call` as was found out.
     pub(super) fn run<T>(
         &self,

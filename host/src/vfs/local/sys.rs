@@ -26,45 +26,30 @@ struct RawHandle {
 
 /// A handle as the kernel makes it.
 pub(super) struct FileHandle {
-    /// Its kind, and its bytes.
-    data: [u8; KIND + MAX_FH],
+    kind: i32,
     len: usize,
+    data: [u8; MAX_FH],
 }
-
-/// Bytes of a handle's kind.
-const KIND: usize = 4;
 
 impl FileHandle {
     /// A handle of these parts, if the kernel could have made it.
     pub(super) fn new(kind: i32, bytes: &[u8]) -> Option<Self> {
-        let mut data = [0; KIND + MAX_FH];
-        *data.first_chunk_mut()? = kind.to_ne_bytes();
-        let len = KIND + bytes.len();
-        data.get_mut(KIND..len)?.copy_from_slice(bytes);
-        Some(Self { data, len })
+        let mut data = [0; MAX_FH];
+        data.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        Some(Self {
+            kind,
+            len: bytes.len(),
+            data,
+        })
     }
 
     pub(super) fn kind(&self) -> i32 {
-        self.data
-            .first_chunk()
-            .map_or(0, |kind| i32::from_ne_bytes(*kind))
+        self.kind
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
-        self.data.get(KIND..self.len).unwrap_or_default()
-    }
-
-    /// What tells its object from all others of the file system.
-    pub(super) fn key(&self) -> &[u8] {
         self.data.get(..self.len).unwrap_or_default()
     }
-}
-
-/// What a name stands for.
-pub(super) struct Named {
-    pub(super) handle: FileHandle,
-    /// The kernel's number of the mount that the object was found on.
-    pub(super) mount: i32,
 }
 
 /// The handle of `name` in `dir`, or of `dir` itself if `name` is empty. Symbolic links are not
@@ -74,11 +59,6 @@ pub(super) fn name_to_handle(
     name: &CStr,
     identity_only: bool,
 ) -> Result<FileHandle, Errno> {
-    named(dir, name, identity_only).map(|found| found.handle)
-}
-
-/// As [`name_to_handle`], with the mount.
-pub(super) fn named(dir: BorrowedFd<'_>, name: &CStr, identity_only: bool) -> Result<Named, Errno> {
     let mut raw = RawHandle {
         bytes: MAX_FH as u32,
         kind: 0,
@@ -107,8 +87,7 @@ pub(super) fn named(dir: BorrowedFd<'_>, name: &CStr, identity_only: bool) -> Re
     };
     check(done)?;
     let bytes = raw.data.get(..raw.bytes as usize).ok_or(Errno::OVERFLOW)?;
-    let handle = FileHandle::new(raw.kind, bytes).ok_or(Errno::OVERFLOW)?;
-    Ok(Named { handle, mount })
+    FileHandle::new(raw.kind, bytes).ok_or(Errno::OVERFLOW)
 }
 
 /// Opens an object of the file system that `mount` is on. Needs CAP_DAC_READ_SEARCH.
@@ -118,12 +97,10 @@ pub(super) fn open_by_handle(
     flags: OFlags,
 ) -> Result<OwnedFd, Errno> {
     let mut raw = RawHandle {
-        bytes: handle.bytes().len() as u32,
-        kind: handle.kind(),
-        data: [0; MAX_FH],
+        bytes: handle.len as u32,
+        kind: handle.kind,
+        data: handle.data,
     };
-    let room = raw.data.get_mut(..handle.bytes().len());
-    room.ok_or(Errno::INVAL)?.copy_from_slice(handle.bytes());
     let flags = flags.union(OFlags::NOFOLLOW | OFlags::CLOEXEC).bits();
     // SAFETY: `raw` has the kernel's layout, holds `bytes` bytes of data, and outlives the call.
     let fd = unsafe {
