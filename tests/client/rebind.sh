@@ -1,13 +1,6 @@
 # The connection of a mount of 4.1 breaks, and with it the way of callbacks; the client makes both anew.
 . "$CLIENT/mount.sh"
-
-# Writing the address that it has makes a transport disconnect (net/sunrpc/sysfs.c).
-break_connection() {
-    [ -d /sys/kernel/sunrpc ] || mount -t sysfs sysfs /sys
-    for address in /sys/kernel/sunrpc/xprt-switches/*/xprt-*-tcp/dstaddr; do
-        cat "$address" && echo "$SERVER" > "$address" || return 1
-    done
-}
+. "$CLIENT/connection.sh"
 
 # A request or two find out that callbacks have no way, and what comes then is the client's own affair.
 go_on() {
