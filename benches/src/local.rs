@@ -41,6 +41,7 @@ pub const OPERATIONS: &[Operation] = &[
     ("access", Tree::access),
     ("open, close", Tree::open_close),
     ("create, close, remove", Tree::create_remove),
+    ("16 x create", Tree::create_many),
     ("read 4 KiB", Tree::read),
     ("write 4 KiB", Tree::write),
     ("write 4 KiB for good", Tree::write_sync),
@@ -122,6 +123,29 @@ impl Tree {
             .create(&self.cred, &self.dir, name, how, &attr, OpenAccess::Both);
         drop(wait(made)?);
         wait(self.fs.remove(&self.cred, &self.dir, name)).map(drop)
+    }
+
+    /// As many clients do at the same time.
+    fn create_many(&self) -> VfsResult<()> {
+        let attr = SetAttr::default();
+        let names: Vec<String> = (0..16).map(|_| format!("new-{}", self.number())).collect();
+        let create = |text: &String| {
+            let how = CreateHow::Guarded;
+            let fs = &self.fs;
+            Ok(fs.create(
+                &self.cred,
+                &self.dir,
+                name(text)?,
+                how,
+                &attr,
+                OpenAccess::Both,
+            ))
+        };
+        let begun: Vec<_> = names.iter().map(create).collect::<VfsResult<_>>()?;
+        begun.into_iter().try_for_each(|op| wait(op).map(drop))?;
+        names
+            .iter()
+            .try_for_each(|text| wait(self.fs.remove(&self.cred, &self.dir, name(text)?)).map(drop))
     }
 
     fn read(&self) -> VfsResult<()> {

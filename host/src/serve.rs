@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use dittofs_api::RunInfo;
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -179,12 +179,23 @@ async fn serve(config: Config) -> Result<(), ServeError> {
     started
 }
 
-/// Every connection and cached object takes a descriptor; the soft limit is made for programs
-/// that use `select`.
+/// Every connection, open file and cached object takes a descriptor; the soft limit is made for
+/// programs that use `select`. The superuser may also raise the hard limit, to what the kernel has.
 fn raise_descriptor_limit() {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+    let own = getrlimit(Resource::Nofile).maximum;
+    let most = std::fs::read_to_string("/proc/sys/fs/nr_open");
+    let most = most.ok().and_then(|most| most.trim().parse().ok());
+    let to = |maximum| {
+        let limit = Rlimit {
+            current: maximum,
+            maximum,
+        };
+        setrlimit(Resource::Nofile, limit)
+    };
+    let raised = most.max(own).map(|most| to(Some(most)));
+    if !matches!(raised, Some(Ok(())))
+        && let Err(error) = to(own)
+    {
         tracing::warn!("the limit of open descriptors stays low: {error}");
     }
 }

@@ -36,10 +36,19 @@ pub(super) fn probe(dir: BorrowedFd<'_>) -> bool {
 
 /// Whether an object has an access list.
 pub(super) fn has_list(object: BorrowedFd<'_>) -> VfsResult<bool> {
-    match rustix::fs::getxattr(proc_path(object), ACCESS, &mut [0_u8; 1]) {
+    has(object, ACCESS)
+}
+
+/// Whether what is made in a directory inherits a list.
+pub(super) fn has_default(dir: BorrowedFd<'_>) -> VfsResult<bool> {
+    has(dir, DEFAULT)
+}
+
+fn has(object: BorrowedFd<'_>, name: &str) -> VfsResult<bool> {
+    match rustix::fs::getxattr(proc_path(object), name, &mut [0_u8; 1]) {
         // No list has as little as the room given.
         Ok(_) | Err(Errno::RANGE) => Ok(true),
-        Err(Errno::NODATA) => Ok(false),
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(false),
         Err(error) => Err(errno::vfs(error)),
     }
 }

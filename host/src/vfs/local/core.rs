@@ -20,6 +20,8 @@ use super::identity::Identity;
 use super::index::Index;
 use super::mounts::Mounts;
 use super::others::Others;
+use super::pace::Pace;
+use super::syncs::Syncs;
 use super::sys;
 use super::walked::Walked;
 
@@ -54,6 +56,8 @@ pub(super) struct Core {
     pub(super) cache: Cache,
     pub(super) walked: Walked,
     pub(super) mounts: Mounts,
+    pub(super) syncs: Syncs,
+    pub(super) pace: Pace,
     pub(super) changes: Changes,
     pub(super) others: Others,
     /// Whether changes are forced to the device before they are acknowledged.
@@ -262,15 +266,17 @@ impl Core {
             return Ok(());
         }
         let _busy = self.others.busy(object);
-        let fd = match self.identity.serve(|| reopen(object.as_fd(), flags)) {
-            Err(VfsError::AccessDenied) => return self.settle_all(),
-            fd => fd?,
-        };
-        rustix::fs::fsync(fd).map_err(|_| {
-            if object.kind == Kind::File {
-                self.lose(&object.handle);
-            }
-            VfsError::Io
+        self.syncs.share((object.fileid, false), || {
+            let fd = match self.identity.serve(|| self.open_as_server(object, flags)) {
+                Err(VfsError::AccessDenied) => return self.settle_all(),
+                fd => fd?,
+            };
+            rustix::fs::fsync(fd).map_err(|_| {
+                if object.kind == Kind::File {
+                    self.lose(&object.handle);
+                }
+                VfsError::Io
+            })
         })
     }
 

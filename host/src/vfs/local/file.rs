@@ -17,6 +17,8 @@ use super::core::{Core, Resolver, reopen, stat};
 use super::rights::By;
 use super::{errno, sys};
 
+/// The most that is written to a device's file system without a thread of the pool.
+const MAX_IN_PLACE: usize = 64 * 1024;
 /// The most that one read answers; longer ones are short.
 const MAX_READ: u32 = 16 << 20;
 
@@ -160,6 +162,12 @@ impl File for LocalFile {
     }
 
     fn write(&self, offset: u64, data: Bytes, how: Stability) -> Op<Written> {
+        if let Some(open) = &self.open
+            && open.is_quick(how, data.len())
+            && let Some(done) = self.local.core.pace.run(|| open.write(offset, &data, how))
+        {
+            return done.into();
+        }
         self.run(move |open| open.write(offset, &data, how))
     }
 
@@ -187,6 +195,11 @@ impl Drop for LocalFile {
 }
 
 impl Open {
+    /// Whether a write is one into the page cache, and no more than a thread is kept busy with.
+    fn is_quick(&self, how: Stability, len: usize) -> bool {
+        self.core.generic && how == Stability::Unstable && len <= MAX_IN_PLACE
+    }
+
     fn attr(&self) -> VfsResult<Attr> {
         self.core.attr_from(&stat(self.fd.as_fd())?)
     }
@@ -305,9 +318,11 @@ impl Open {
         if self.core.has_lost(&self.object.handle) {
             return Err(VfsError::Io);
         }
-        rustix::fs::fdatasync(&self.fd).map_err(|_| {
-            self.core.lose(&self.object.handle);
-            VfsError::Io
+        self.core.syncs.share((self.object.fileid, true), || {
+            rustix::fs::fdatasync(&self.fd).map_err(|_| {
+                self.core.lose(&self.object.handle);
+                VfsError::Io
+            })
         })
     }
 

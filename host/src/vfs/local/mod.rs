@@ -19,7 +19,10 @@
 //!
 //! # Durability
 //! A change of entries or attributes is answered after the directory and the object were synced,
-//! on a thread of a bounded pool; concurrent syncs share the file system's journal commit. On
+//! on a thread of a bounded pool; who waits for the same directory or file shares one sync
+//! ([`syncs`]), and where a journal takes a new object together with its entry, the directory's is
+//! enough. Writes that need not be stable yet go into the page cache in place as long as that does
+//! not have to wait ([`pace`]). On
 //! tmpfs and ramfs there is nothing to sync and answers come in place.
 //!
 //! # Others
@@ -45,10 +48,12 @@ mod index;
 mod mounts;
 mod namespace;
 mod others;
+mod pace;
 mod pool;
 mod quota;
 mod rights;
 mod set_attr;
+mod syncs;
 mod sys;
 #[cfg(test)]
 mod tests;
@@ -79,7 +84,9 @@ use self::index::Index;
 use self::mounts::Mounts;
 use self::namespace::{First, Found};
 use self::others::Others;
+use self::pace::Pace;
 use self::pool::Pool;
+use self::syncs::Syncs;
 use self::walked::Walked;
 
 /// How a directory is served.
@@ -196,6 +203,8 @@ fn start(fd: OwnedFd, handles: Handles, options: &Options) -> VfsResult<Core> {
         resolver,
         cache: Cache::new(options.cached_objects.min(limit)),
         walked: Walked::default(),
+        syncs: Syncs::new(fd.as_fd(), device),
+        pace: Pace::default(),
         mounts: Mounts::new(),
         changes: if durable {
             Changes::probe(fd.as_fd())

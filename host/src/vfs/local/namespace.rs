@@ -38,6 +38,14 @@ pub(super) struct First<'a> {
     pub(super) acl: Option<&'a Acl>,
 }
 
+/// What else matters to a new object.
+struct Extra {
+    /// Whether its setuid and setgid are to be set once more.
+    special_bits: bool,
+    /// Whether it is complete, and safe together with its entry.
+    is_whole: bool,
+}
+
 /// What a new file is to be.
 struct Wanted<'a> {
     how: CreateHow,
@@ -98,6 +106,7 @@ impl Core {
         let otherwise = if *what == NewNode::Dir { 0o700 } else { 0o600 };
         let mode = self.first_mode(dir, first, otherwise)?;
         self.judge_new(cred, dir, &path, first.attr)?;
+        let is_whole = self.is_made_whole(dir)?;
         let ((object, attr), dir) = self.alter(dir, || {
             self.identity
                 .act(cred, || make_node(dir, &path, what, mode))?;
@@ -110,13 +119,17 @@ impl Core {
                     .map_err(|_| error)
             })?;
             let special = object.kind == Kind::Dir && mode & (posix::SETUID | posix::SETGID) != 0;
+            let extra = Extra {
+                special_bits: special,
+                is_whole,
+            };
             let undo = if object.kind == Kind::Dir {
                 AtFlags::REMOVEDIR
             } else {
                 AtFlags::empty()
             };
             let attr = self
-                .finish(cred, &object, first, attr, special)
+                .finish(cred, &object, first, attr, extra)
                 .inspect_err(|_| {
                     // What can't get its attributes is not left behind.
                     let _ = self.identity.serve(|| unlink(dir, &path, undo));
@@ -350,6 +363,11 @@ impl Core {
         self.judge_new(cred, dir, path, first.attr)?;
         let mode = Mode::from_raw_mode(self.first_mode(dir, first, 0o600)?);
         let flags = open_flags(access) | OFlags::CREATE | OFlags::EXCL;
+        let extra = Extra {
+            special_bits: false,
+            // The verifier is kept in a further step.
+            is_whole: !matches!(how, CreateHow::Exclusive(_)) && self.is_made_whole(dir)?,
+        };
         let ((fd, object, attr), dir) = self.alter(dir, || {
             let open = || rustix::fs::openat2(dir, path, flags, mode, RESOLVE).map_err(errno::vfs);
             let fd = self.identity.act(cred, open)?;
@@ -368,7 +386,7 @@ impl Core {
                 return Err(VfsError::TryLater);
             }
             let attr = self
-                .finish(cred, &object, first, attr, false)
+                .finish(cred, &object, first, attr, extra)
                 .inspect_err(undo)?;
             Ok((fd, object, attr))
         })?;
@@ -410,6 +428,14 @@ impl Core {
         })
     }
 
+    /// Whether what is made in `dir` is safe when `dir` is. A list that it inherits may come later.
+    fn is_made_whole(&self, dir: &Object) -> VfsResult<bool> {
+        if !self.durable {
+            return Ok(true);
+        }
+        Ok(self.syncs.cover_new && !self.identity.serve(|| acl::has_default(dir.as_fd()))?)
+    }
+
     /// The attributes that could not be given at creation, made to last.
     fn finish(
         &self,
@@ -417,7 +443,10 @@ impl Core {
         object: &Object,
         first: First<'_>,
         made: Attr,
-        special_bits: bool,
+        Extra {
+            special_bits,
+            is_whole,
+        }: Extra,
     ) -> VfsResult<Attr> {
         let attr = first.attr;
         let owner = attr.uid.or(attr.gid).is_some();
@@ -445,9 +474,12 @@ impl Core {
         if let Some(list) = first.acl {
             self.identity.act(cred, || acl::protect(object, list))?;
         }
-        self.settle(object)?;
         let as_made = rest.is_empty() && attr.size.is_none() && first.acl.is_none();
-        if as_made { Ok(made) } else { self.attr(object) }
+        if as_made && is_whole {
+            return Ok(made);
+        }
+        self.settle(object)?;
+        self.attr(object)
     }
 
     /// Where we decide: may `cred` add an entry, and give it these attributes?
