@@ -1,9 +1,10 @@
-# Two commands: `make run` and `make test`. Both set up what the machine lacks. Besides, `make conformance` for who has pynfs.
+# Two commands: `make run` and `make test`. Both set up what the machine lacks. Besides, `make conformance` for who has pynfs,
+# and the comparisons of benches/README.md.
 
 export DITTOFS_TOOLS ?= $(HOME)/.cache/dittofs-tools
 export PATH := $(DITTOFS_TOOLS)/bin:$(HOME)/.cargo/bin:$(PATH)
 
-.PHONY: run test lint conformance
+.PHONY: run test lint conformance bench-peers
 
 run:
 	@scripts/setup run
@@ -28,3 +29,9 @@ conformance:
 	@[ -n "$(PYNFS)" ] || { echo "usage: make conformance PYNFS=DIRECTORY; docs/conformance.md says how to get it"; exit 2; }
 	cargo build --locked -p dittofs-host -p dittofs-adapter-nfs
 	cargo run --locked -p dittofs-tests --bin conformance -- --pynfs $(PYNFS) --python $(PYTHON)
+
+# make bench-peers [ARGUMENTS="--only getattr --pinned"]: this build, NFS-Ganesha and an echo; --help lists the arguments.
+bench-peers:
+	@scripts/setup bench
+	cargo build --release --locked -p dittofs-host -p dittofs-adapter-nfs -p dittofs-load -p dittofs-peers
+	@exec target/release/bench-peers $(ARGUMENTS)

@@ -39,6 +39,11 @@ impl Ganesha {
         })
     }
 
+    /// Process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Everything logged until now.
     pub fn log(&self) -> String {
         self.process.log()
@@ -49,7 +54,7 @@ fn configuration(shares: &[(&str, &Path)], home: &Path, address: &str, port: u16
     let home = home.display();
     let core = format!(
         "NFS_CORE_PARAM {{ NFS_Protocols=4; NFS_Port={port}; Bind_addr={address}; Enable_NLM=false; \
-           Enable_RQUOTA=false; }}\n\
+           Enable_RQUOTA=false; allow_set_io_flusher_fail=true; }}\n\
          NFSv4 {{ Graceless=true; Minor_Versions=0,1,2; RecoveryBackend=fs; RecoveryRoot=\"{home}\"; }}\n"
     );
     let exports = shares.iter().enumerate().map(|(id, (name, directory))| {

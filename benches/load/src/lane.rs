@@ -12,6 +12,8 @@ use crate::script::{Slot, slot_of};
 const SLICES: usize = 64;
 /// Room for one large reply and the beginning of the next.
 const INCOMING: usize = 2 << 20;
+/// Read at once at most, so that no lane waits long for another's data.
+const AT_ONCE: usize = 256 << 10;
 /// What a record may have at most.
 const LARGEST: usize = (1 << 20) + (64 << 10);
 
@@ -126,7 +128,8 @@ impl Lane {
         clock: impl FnOnce() -> u64,
         ending: bool,
     ) -> Result<bool> {
-        let room = self.incoming.get_mut(self.to..).unwrap_or_default();
+        let end = self.incoming.len().min(self.to + AT_ONCE);
+        let room = self.incoming.get_mut(self.to..end).unwrap_or_default();
         match (&self.stream).read(room) {
             Ok(0) => bail!("the server has hung up"),
             Ok(length) => {

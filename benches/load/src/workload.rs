@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::check::{Check, Close, Listing, Shape};
 use crate::client::{ATTRIBUTES, CACHE_CONSISTENCY, Client, How, Open};
@@ -28,7 +28,7 @@ const UNSTABLE: u32 = 0;
 const FILE_SYNC: u32 = 2;
 
 /// What one operation is. Besides SEQUENCE (4.1) and PUTFH each COMPOUND has what the Linux client sends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Workload {
     /// GETATTR of a file.
@@ -64,6 +64,22 @@ impl Workload {
     pub fn name(self) -> String {
         self.to_possible_value()
             .map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    /// Bytes of its request and its reply in 4.1, record marks included, for an echo; none where operations have
+    /// several or of different lengths.
+    pub fn messages(self) -> Option<(usize, usize)> {
+        match self {
+            Self::Getattr => Some((192, 244)),
+            Self::Lookup => Some((232, 316)),
+            Self::Access => Some((200, 260)),
+            Self::Putfh => Some((176, 92)),
+            Self::Read4k => Some((208, 108 + KIB_4)),
+            Self::Read1m => Some((208, 108 + MIB)),
+            Self::Write4k | Self::Sync4k => Some((228 + KIB_4, 188)),
+            Self::Write1m => Some((228 + MIB, 188)),
+            Self::OpenClose | Self::CreateRemove | Self::Readdir | Self::Mixed => None,
+        }
     }
 }
 

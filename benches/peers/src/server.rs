@@ -1,0 +1,123 @@
+//! The servers that are compared, each started once and kept until the end.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use dittofs_tests::ganesha::Ganesha;
+use dittofs_tests::process::Process;
+use tempfile::TempDir;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Below each server's root.
+pub const SHARE: &str = "export";
+
+/// What to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// `dittofs` of a directory of built programs.
+    Ours(PathBuf),
+    /// Debian's NFS-Ganesha.
+    Ganesha,
+    /// The echo, which answers in batches or one by one.
+    Echo {
+        /// In batches.
+        batched: bool,
+    },
+}
+
+/// One that runs.
+pub struct Server {
+    /// How it is called in tables.
+    pub label: String,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its process.
+    pub id: u32,
+    /// Whether it speaks NFS.
+    pub speaks_nfs: bool,
+    /// What it exports; an echo, nothing.
+    pub export: Option<PathBuf>,
+    _process: Running,
+    _home: TempDir,
+}
+
+#[allow(dead_code)] // Kept for their `Drop`.
+enum Running {
+    Ours(Process),
+    Ganesha(Ganesha),
+}
+
+impl Server {
+    /// Starts it, with an export below `scratch`.
+    pub fn start(kind: &Kind, label: &str, scratch: &Path) -> Result<Self> {
+        let home = TempDir::with_prefix_in("dittofs-peer-", scratch)?;
+        let export = home.path().join("export");
+        fs::create_dir(&export)?;
+        let address = free_address()?;
+        let process = match kind {
+            Kind::Ours(directory) => Running::Ours(ours(directory, home.path(), address)?),
+            Kind::Ganesha => {
+                let (host, port) = (address.ip().to_string(), address.port());
+                Running::Ganesha(Ganesha::start(&[(SHARE, &export)], &host, port)?)
+            }
+            Kind::Echo { batched } => Running::Ours(echo(*batched, home.path(), address)?),
+        };
+        let id = match &process {
+            Running::Ours(process) => process.id(),
+            Running::Ganesha(ganesha) => ganesha.id(),
+        };
+        let speaks_nfs = !matches!(kind, Kind::Echo { .. });
+        Ok(Self {
+            label: label.to_owned(),
+            address,
+            id,
+            speaks_nfs,
+            export: speaks_nfs.then_some(export),
+            _process: process,
+            _home: home,
+        })
+    }
+}
+
+fn ours(directory: &Path, home: &Path, address: SocketAddr) -> Result<Process> {
+    let mut command = Command::new(directory.join("dittofs"));
+    command
+        .arg("serve")
+        .arg("--state-dir")
+        .arg(home.join("state"))
+        .arg("--share")
+        .arg(format!(
+            "/{SHARE}={},squash=none",
+            home.join("export").display()
+        ))
+        .args(["--set", &format!("nfs.listen={address}")])
+        .args(["--api", "127.0.0.1:0", "--metrics", "127.0.0.1:0"]);
+    let mut process = Process::start(&command, home.join("log"))?;
+    process.wait_for_line(PATIENCE, |line| line.trim() == "ready")?;
+    Ok(process)
+}
+
+/// `nfs-load` lies beside this program.
+fn echo(batched: bool, home: &Path, address: SocketAddr) -> Result<Process> {
+    let own = std::env::current_exe()?;
+    let directory = own.parent().context("no directory")?;
+    let mut command = Command::new(directory.join("nfs-load"));
+    command.args(["echo", &address.to_string()]);
+    if !batched {
+        command.arg("--one-by-one");
+    }
+    let mut process = Process::start(&command, home.join("log"))?;
+    process.wait_for_line(PATIENCE, |line| line.starts_with("listening"))?;
+    Ok(process)
+}
+
+/// Free a moment ago.
+fn free_address() -> Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    Ok(listener.local_addr()?)
+}
