@@ -4,7 +4,7 @@
 export DITTOFS_TOOLS ?= $(HOME)/.cache/dittofs-tools
 export PATH := $(DITTOFS_TOOLS)/bin:$(HOME)/.cargo/bin:$(PATH)
 
-.PHONY: run test lint conformance bench-peers
+.PHONY: run test lint conformance bench-peers bench-scale bench-kernel
 
 run:
 	@scripts/setup run
@@ -35,3 +35,15 @@ bench-peers:
 	@scripts/setup bench
 	cargo build --release --locked -p dittofs-host -p dittofs-adapter-nfs -p dittofs-load -p dittofs-peers
 	@exec target/release/bench-peers $(ARGUMENTS)
+
+# make bench-scale [ARGUMENTS=--full]: what grows with the number of connections, opens, locks, entries and files.
+bench-scale:
+	@scripts/setup bench
+	cargo build --release --locked -p dittofs-host -p dittofs-adapter-nfs -p dittofs-peers
+	@exec target/release/bench-scale $(ARGUMENTS)
+
+# make bench-kernel, as root: fio and a tree of 5,000 files, on the real Linux client of this build and of NFS-Ganesha.
+bench-kernel:
+	@scripts/setup bench
+	cargo build --release --locked -p dittofs-host -p dittofs-adapter-nfs -p dittofs-peers
+	@exec target/release/bench-kernel $(ARGUMENTS)

@@ -164,15 +164,7 @@ impl Client {
             call.op(22).opaque(parent).op(6).word(2);
             call.opaque(name.as_bytes()).words(&[2, 0, 2, 4, 0o755]);
         });
-        let answer = self.run(|call| {
-            call.op(22).opaque(parent);
-            call.op(15).opaque(name.as_bytes()).op(10);
-        })?;
-        let mut reply = answer.reply();
-        reply.result(22)?;
-        reply.result(15)?;
-        reply.result(10)?;
-        Ok(reply.opaque()?.to_vec())
+        self.lookup(parent, name)
     }
 
     /// Opens a file for open-owner `owner`, which may be one of the slots or `slots` itself.
@@ -192,6 +184,53 @@ impl Client {
         let open = Open { handle, state };
         self.opened.push(open.clone());
         Ok(open)
+    }
+
+    /// Looks a name up.
+    pub fn lookup(&mut self, directory: &[u8], name: &str) -> Result<Vec<u8>> {
+        let answer = self.run(|call| {
+            call.op(22).opaque(directory);
+            call.op(15).opaque(name.as_bytes()).op(10);
+        })?;
+        let mut reply = answer.reply();
+        reply.result(22)?;
+        reply.result(15)?;
+        reply.result(10)?;
+        Ok(reply.opaque()?.to_vec())
+    }
+
+    /// Locks one byte for a new lock-owner, exclusively; the stateid of its locks. For 4.1, as all about locks here.
+    pub fn lock_first(&mut self, open: &Open, offset: u64) -> Result<[u8; 16]> {
+        let id = self.id;
+        let answer = self.run(|call| {
+            call.op(22).opaque(&open.handle);
+            call.op(12).words(&[2, 0]).long(offset).long(1);
+            // A new owner, through the open.
+            call.words(&[1, 0]).fixed(&open.state).word(0).long(id);
+            call.opaque(b"lock-owner");
+        })?;
+        locked(&answer, 12)
+    }
+
+    /// Locks one byte more.
+    pub fn lock(&mut self, open: &Open, owner: &mut [u8; 16], offset: u64) -> Result<()> {
+        let answer = self.run(|call| {
+            call.op(22).opaque(&open.handle);
+            call.op(12).words(&[2, 0]).long(offset).long(1);
+            call.word(0).fixed(owner).word(0);
+        })?;
+        *owner = locked(&answer, 12)?;
+        Ok(())
+    }
+
+    /// Gives one byte back.
+    pub fn unlock(&mut self, open: &Open, owner: &mut [u8; 16], offset: u64) -> Result<()> {
+        let answer = self.run(|call| {
+            call.op(22).opaque(&open.handle);
+            call.op(14).words(&[2, 0]).fixed(owner).long(offset).long(1);
+        })?;
+        *owner = locked(&answer, 14)?;
+        Ok(())
     }
 
     /// Writes at `offset`, so that it lasts.
@@ -438,6 +477,14 @@ pub fn opened(reply: &mut Reply<'_>) -> Result<([u8; 16], bool)> {
         kind => anyhow::bail!("a delegation of kind {kind}, which was not wanted"),
     }
     Ok((state, flags & OPEN_RESULT_CONFIRM != 0))
+}
+
+/// The stateid that LOCK or LOCKU returns.
+fn locked(answer: &Answer, operation: u32) -> Result<[u8; 16]> {
+    let mut reply = answer.reply();
+    reply.result(22)?;
+    reply.result(operation)?;
+    Ok(reply.fixed(16)?.try_into()?)
 }
 
 fn words<const N: usize>(reply: &mut Reply<'_>) -> Result<[u32; N]> {

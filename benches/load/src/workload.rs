@@ -111,26 +111,37 @@ impl Target<'_> {
         group: usize,
     ) -> Result<(Ready, Lane)> {
         let name = format!("load-{}-{group}-{index}", std::process::id());
-        let client = Client::connect(self.address, self.minor, &name, slots)?;
-        let mut maker = Maker {
-            client,
-            name: format!("{index}"),
-            directory: Vec::new(),
-            crowd: Vec::new(),
-            files: Vec::new(),
-            written: None,
-        };
+        let mut maker = Maker::new(
+            Client::connect(self.address, self.minor, &name, slots)?,
+            format!("{index}"),
+        );
         maker.directories(self.share, workload)?;
         let slots = (0..slots)
             .map(|slot| maker.slot(workload, slot))
             .collect::<Result<Vec<_>>>()
             .with_context(|| workload.name())?;
-        let lane = Lane::new(maker.client.stream().try_clone()?, group, slots);
-        let ready = Ready {
-            client: maker.client,
-            written: maker.written,
-        };
-        Ok((ready, lane))
+        maker.ready(group, slots)
+    }
+
+    /// A client that asks for the attributes of these files, each slot for its part of them in turn.
+    pub fn attributes_of(&self, paths: &[[String; 3]], slots: u32) -> Result<(Ready, Lane)> {
+        let name = format!("load-{}-across", std::process::id());
+        let client = Client::connect(self.address, self.minor, &name, slots)?;
+        let mut maker = Maker::new(client, String::new());
+        let mut steps: Vec<Vec<Step>> = (0..slots).map(|_| Vec::new()).collect();
+        for (path, slot) in paths.iter().zip((0..slots).cycle()) {
+            let [top, directory, file] = path;
+            let handle = maker.client.walk(&[self.share, top, directory, file])?;
+            let mut draft = maker.on(slot, &handle);
+            getattr(&mut draft.call, ATTRIBUTES);
+            if let Some(steps) = steps.get_mut(slot as usize) {
+                steps.push(maker.step(draft));
+            }
+        }
+        let slots = (0..).zip(steps);
+        let slots = slots.map(|(index, steps)| Slot::new(steps, 0, index, 0));
+        let slots = slots.collect();
+        maker.ready(0, slots)
     }
 }
 
@@ -180,6 +191,26 @@ struct Draft {
 }
 
 impl Maker {
+    fn new(client: Client, name: String) -> Self {
+        Self {
+            client,
+            name,
+            directory: Vec::new(),
+            crowd: Vec::new(),
+            files: Vec::new(),
+            written: None,
+        }
+    }
+
+    fn ready(self, group: usize, slots: Vec<Slot>) -> Result<(Ready, Lane)> {
+        let lane = Lane::new(self.client.stream().try_clone()?, group, slots);
+        let ready = Ready {
+            client: self.client,
+            written: self.written,
+        };
+        Ok((ready, lane))
+    }
+
     fn directories(&mut self, share: &str, workload: Workload) -> Result<()> {
         let root = self.client.walk(&[share])?;
         let top = self.client.directory(&root, "load")?;

@@ -4,5 +4,6 @@ pub mod cpus;
 pub mod fairness;
 pub mod results;
 pub mod round;
+pub mod scale;
 pub mod server;
 pub mod table;

@@ -30,6 +30,15 @@ pub enum Kind {
     },
 }
 
+/// Where it listens.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Its address.
+    pub host: Ipv4Addr,
+    /// Networks of the clients that ours admits; all without.
+    pub clients: Option<String>,
+}
+
 /// One that runs.
 pub struct Server {
     /// How it is called in tables.
@@ -53,14 +62,23 @@ enum Running {
 }
 
 impl Server {
-    /// Starts it, with an export below `scratch`.
+    /// Starts it on the loopback, with an export below `scratch`.
     pub fn start(kind: &Kind, label: &str, scratch: &Path) -> Result<Self> {
+        let loopback = Place {
+            host: Ipv4Addr::LOCALHOST,
+            clients: None,
+        };
+        Self::start_at(&loopback, kind, label, scratch)
+    }
+
+    /// Starts it, with an export below `scratch`.
+    pub fn start_at(place: &Place, kind: &Kind, label: &str, scratch: &Path) -> Result<Self> {
         let home = TempDir::with_prefix_in("dittofs-peer-", scratch)?;
         let export = home.path().join("export");
         fs::create_dir(&export)?;
-        let address = free_address()?;
+        let address = free_address(place.host)?;
         let process = match kind {
-            Kind::Ours(directory) => Running::Ours(ours(directory, home.path(), address)?),
+            Kind::Ours(directory) => Running::Ours(ours(directory, home.path(), address, place)?),
             Kind::Ganesha => {
                 let (host, port) = (address.ip().to_string(), address.port());
                 Running::Ganesha(Ganesha::start(&[(SHARE, &export)], &host, port)?)
@@ -84,17 +102,19 @@ impl Server {
     }
 }
 
-fn ours(directory: &Path, home: &Path, address: SocketAddr) -> Result<Process> {
+fn ours(directory: &Path, home: &Path, address: SocketAddr, place: &Place) -> Result<Process> {
+    let mut share = format!("/{SHARE}={},squash=none", home.join("export").display());
+    if let Some(clients) = &place.clients {
+        share.push_str(",clients=");
+        share.push_str(clients);
+    }
     let mut command = Command::new(directory.join("dittofs"));
     command
         .arg("serve")
         .arg("--state-dir")
         .arg(home.join("state"))
         .arg("--share")
-        .arg(format!(
-            "/{SHARE}={},squash=none",
-            home.join("export").display()
-        ))
+        .arg(share)
         .args(["--set", &format!("nfs.listen={address}")])
         .args(["--api", "127.0.0.1:0", "--metrics", "127.0.0.1:0"]);
     let mut process = Process::start(&command, home.join("log"))?;
@@ -117,7 +137,7 @@ fn echo(batched: bool, home: &Path, address: SocketAddr) -> Result<Process> {
 }
 
 /// Free a moment ago.
-fn free_address() -> Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+fn free_address(host: Ipv4Addr) -> Result<SocketAddr> {
+    let listener = TcpListener::bind((host, 0))?;
     Ok(listener.local_addr()?)
 }
