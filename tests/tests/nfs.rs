@@ -141,6 +141,8 @@ fn the_range_of_versions_is_set_by_flags_and_outlives_the_host() -> Result<()> {
     ensure!(answer["applied"] == live, "{answer}");
     ensure!(served(&mut client(&site)?)? == [false, true, false]);
     site.dfsctl(update.iter().chain(&["--v4-max-minor-version", "3"]))?
+        .complains(2, &["v4-max-minor-version"])?;
+    site.dfsctl(update.iter().chain(&["--v4-max-minor-version", "0"]))?
         .complains(1, &["v4_max_minor_version"])?;
 
     host.terminate(PATIENCE)?;
@@ -183,7 +185,7 @@ fn metrics_are_moved_by_requests_and_go_on_after_a_restart() -> Result<()> {
         let mut client = client(&site)?;
         client.lost_session()?;
         ensure!(client.v40()?.status == 0);
-        client.compound(2, &[24])?;
+        client.compound(3, &[24])?;
         for series in [
             "dittofs_nfs_sequence_total",
             lost,

@@ -113,6 +113,7 @@ attributes! {
     });
     75 SUPPATTR_EXCLCREAT V41 Get(|f, w| w.write(&exclusive_create(f.fs.minor)));
     76 FS_CHARSET_CAP     V41 Get(|_, w| w.write(&FSCHARSET_CAP4_CONTAINS_NON_UTF8));
+    78 SPACE_FREED        V42 Get(|f, w| w.write(&space_freed(f)));
     79 CHANGE_ATTR_TYPE   V42 Get(|f, w| w.write(&change_attr_type(f)));
     81 MODE_UMASK         V42 Put(|r, s| {
         s.changes.mode = Some(mode_of(r)?);
@@ -277,6 +278,16 @@ fn fs_locations(facts: &Facts<'_>, writer: &mut Writer) {
     writer.write(&0_u32);
 }
 
+/// Bytes that are free again when the object is removed: none as long as it has another name
+/// (RFC 7862 §12.2.2). What it shares with clones counts as its own, as it does in `space_used`.
+fn space_freed(facts: &Facts<'_>) -> u64 {
+    if facts.attr.kind != Kind::Dir && facts.attr.nlink > 1 {
+        0
+    } else {
+        facts.attr.used
+    }
+}
+
 /// change_attr_type4 (RFC 7862 §12.2.3)
 fn change_attr_type(facts: &Facts<'_>) -> u32 {
     const MONOTONIC_INCR: u32 = 0;
@@ -342,7 +353,10 @@ mod tests {
     fn no_minor_version_has_an_attribute_of_a_later_one() {
         let later = supported(Minor::V42).minus(supported(Minor::V41));
         let numbers: Vec<u32> = later.iter().collect();
-        assert_eq!(numbers, [CHANGE_ATTR_TYPE, MODE_UMASK, XATTR_SUPPORT]);
+        assert_eq!(
+            numbers,
+            [SPACE_FREED, CHANGE_ATTR_TYPE, MODE_UMASK, XATTR_SUPPORT]
+        );
         for minor in [Minor::V40, Minor::V41] {
             assert!(supported(minor).and(later).is_empty());
             assert!(write_only(minor).and(later).is_empty());

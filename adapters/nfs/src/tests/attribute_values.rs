@@ -10,8 +10,8 @@ use crate::attr;
 use crate::compound::{Cx, Operation};
 use crate::ops::fixture::{Fixture, share};
 use crate::ops::getattr;
-use crate::testing::Failing;
-use crate::types::{Bitmap, FileHandle, Minor};
+use crate::testing::{Failing, Harness};
+use crate::types::{Bitmap, FileHandle, Minor, StateId};
 use crate::xdr::Reader;
 
 /// All that can be read of the current object, value by value.
@@ -49,7 +49,7 @@ fn judge(number: u32, reader: &mut Reader) {
         19 => assert!(!reader.read::<FileHandle>().unwrap().as_bytes().is_empty()),
         // Numbers of objects are never 0, nor is what they or one request may be at most.
         20 | 27 | 30 | 31 | 55 => assert_ne!(reader.read::<u64>(), Ok(0)),
-        3 | 4 | 21 | 22 | 23 | 38 | 39 | 40 | 42 | 43 | 44 | 45 => {
+        3 | 4 | 21 | 22 | 23 | 38 | 39 | 40 | 42 | 43 | 44 | 45 | 78 => {
             reader.read::<u64>().unwrap();
         }
         // fs_locations4: a path whose parts are names, and nowhere else.
@@ -179,4 +179,37 @@ async fn what_the_change_counter_promises_is_what_the_file_system_keeps() {
             "{path}"
         );
     }
+}
+
+/// space_freed (RFC 7862 §12.2.2)
+#[tokio::test]
+async fn removing_one_of_two_names_frees_nothing() {
+    let h = Harness::new();
+    let client = h.client42("a").await;
+    let share = || client.compound().putrootfh().lookup("export");
+    let open = share().open_file(client.id, 0, "o", "f");
+    let mut made = open.write_file(StateId::CURRENT, "data").run().await;
+    let _: StateId = made.skip(2).ok_body();
+    let freed = async || {
+        let mut got = share()
+            .lookup("f")
+            .with(9, &Bitmap::of(&[45, 78]))
+            .run()
+            .await;
+        let (_, values): (Bitmap, Bytes) = (got.skip(3).ok_body(), got.body());
+        let mut values = Reader::new(values);
+        let (used, freed): (u64, u64) = (values.read().unwrap(), values.read().unwrap());
+        assert!(used > 0 && (freed == 0 || freed == used));
+        freed
+    };
+    assert_ne!(freed().await, 0);
+    let link = share()
+        .lookup("f")
+        .op(32, |_| ())
+        .putrootfh()
+        .lookup("export");
+    link.op(11, |w| w.write("g")).run().await.ok();
+    assert_eq!(freed().await, 0);
+    share().op(28, |w| w.write("g")).run().await.ok();
+    assert_ne!(freed().await, 0);
 }
