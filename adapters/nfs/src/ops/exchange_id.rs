@@ -19,7 +19,9 @@ const BIND_PRINC_STATEID: u32 = 0x0000_0100;
 pub const USE_NON_PNFS: u32 = 0x0001_0000;
 const MASK_PNFS: u32 = 0x0007_0000;
 /// DESTROY_SESSION, and EXCHANGE_ID of another incarnation, are answered when nothing is under way
-/// any more. In effect whether the client asks for it or not (RFC 7862 §14.1.4).
+/// any more. In effect whether the client asks for it or not (RFC 7862 §14.1.4). Who asks is refused,
+/// though the RFC has clients ask: Linux's server and pynfs have it so, and no client that works
+/// with either does.
 pub const SUPP_FENCE_OPS: u32 = 0x0000_0004;
 /// The client updates a confirmed record.
 pub const UPD_CONFIRMED_REC_A: u32 = 0x4000_0000;
@@ -175,13 +177,13 @@ impl Operation for Args {
     type Err = Status;
 
     async fn run(self, cx: &mut Cx) -> Result<Ok, Status> {
-        let (known, offered) = match cx.minor() {
-            Minor::V40 | Minor::V41 => (KNOWN, 0),
-            Minor::V42 => (KNOWN | SUPP_FENCE_OPS, SUPP_FENCE_OPS),
-        };
-        if self.flags & !known != 0 {
+        if self.flags & !KNOWN != 0 {
             return Err(Status::Inval);
         }
+        let offered = match cx.minor() {
+            Minor::V40 | Minor::V41 => 0,
+            Minor::V42 => SUPP_FENCE_OPS,
+        };
         self.protection.check()?;
         let exchange = Exchange {
             owner: self.owner.0,
