@@ -213,8 +213,9 @@ fn start(fd: OwnedFd, handles: Handles, options: &Options) -> VfsResult<Core> {
         },
         durable,
         generic: rights::is_generic(fd.as_fd()),
-        // Only a file system in memory counts on and on, and it may count short.
-        numbers_are_unique: durable
+        // Each subvolume of Btrfs counts for itself, and the entry of one tells its own number. Otherwise only
+        // a file system in memory counts on and on, and it may count short.
+        numbers_are_unique: durable && !has_subvolumes(fd.as_fd())
             || self::core::mount(&stat).is_some_and(|at| mounts::has_option(at, "inode64")),
         keeps,
         lost: Mutex::default(),
@@ -236,6 +237,13 @@ fn by_handle(root: &OwnedFd, handles: &Handles, handle: &Handle) -> Option<Owned
     let own = handles.kernel_of(handle)?;
     sys::open_by_handle(mount.as_fd(), &own, OFlags::PATH).ok()?;
     Some(mount)
+}
+
+/// Whether the numbers of entries may be those of file systems within the file system.
+fn has_subvolumes(dir: BorrowedFd<'_>) -> bool {
+    const BTRFS: u64 = 0x9123_683e;
+    let kind = rustix::fs::fstatfs(dir).map(|fs| fs.f_type as u64 & 0xffff_ffff);
+    kind.is_ok_and(|kind| kind == BTRFS)
 }
 
 /// Whether the file system lives in memory only.
