@@ -14,8 +14,8 @@ use crate::status::Status;
 use crate::types::{Bitmap, Verifier};
 use crate::xdr::{Writer, xdr_struct};
 
-/// Most entries that the file system is asked for at once.
-const CHUNK_MAX: usize = 256;
+/// Most entries that the file system is asked for at once: what Linux tells in one system call, roughly.
+const CHUNK_MAX: usize = 1024;
 /// Bytes that an entry with attributes takes, roughly: to guess how many to ask for.
 const ENTRY_GUESS: usize = 128;
 /// The verifier before the entries; the end of the list and the flag after them.
