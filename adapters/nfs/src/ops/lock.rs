@@ -188,8 +188,13 @@ fn obstacle(
 ) -> Obstacle {
     let files = &cx.server.state.files;
     match error {
-        LockError::Denied(_) => {
-            Obstacle::Rivals(files.lock_rivals(key, owner, request.range, request.kind))
+        LockError::Denied(conflict) => {
+            let (client, lease) = (conflict.owner.client, cx.settings.lease());
+            if cx.server.state.is_silent_id(client, cx.now, lease) {
+                Obstacle::Rivals(files.lock_rivals(key, owner, request.range, request.kind))
+            } else {
+                Obstacle::Other
+            }
         }
         LockError::Status(_) if files.ranges_exhausted(request.limit.all) => Obstacle::Full,
         LockError::Status(_) => Obstacle::Other,

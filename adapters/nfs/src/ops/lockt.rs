@@ -49,16 +49,17 @@ impl Operation for Args {
         let access = Access::new(cx, object.key(), Touch::Look, Reason::Lock);
         let _hold = delegations::clear(cx, access).await?;
         let state = &cx.server.state;
-        let mut conflicts = state
-            .files
-            .lock_conflicts(&object.key(), &owner, range, self.kind.kind)
-            .into_iter();
+        let (key, wanted, lease) = (object.key(), (range, self.kind.kind), cx.settings.lease());
         // A lock of a silent client would not keep a LOCK from being granted.
-        let lease = cx.settings.lease();
-        match conflicts.find(|conflict| !state.is_silent_id(conflict.owner.client, cx.now, lease)) {
-            Some(conflict) => Err(Refused::with_body(Status::Denied, &Denied(conflict))),
-            None => Ok(()),
+        let mut silent = Vec::new();
+        while let Some(conflict) = state.files.lock_conflict(&key, &owner, wanted, &silent) {
+            let client = conflict.owner.client;
+            if !state.is_silent_id(client, cx.now, lease) {
+                return Err(Refused::with_body(Status::Denied, &Denied(conflict)));
+            }
+            silent.push(client);
         }
+        Ok(())
     }
 
     fn reply_room(&self) -> usize {

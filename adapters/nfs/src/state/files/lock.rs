@@ -1,6 +1,8 @@
 //! Byte-range locks under stateids.
 //! <https://www.rfc-editor.org/rfc/rfc8881#section-9.4>
 
+use std::ops::ControlFlow;
+
 use super::range::{Held, LockKind, Range};
 use super::shard::{Entry, Lock, Shard};
 use super::stateid::{Caller, Id, next_seqid};
@@ -8,7 +10,7 @@ use super::wait::Waits;
 use super::{Bound, Files, Owner};
 use crate::exports::FileKey;
 use crate::status::Status;
-use crate::types::StateId;
+use crate::types::{ClientId, StateId};
 
 /// A lock that is wanted.
 #[derive(Debug, Clone, Copy)]
@@ -141,21 +143,31 @@ impl Files {
         Ok(self.ids.stateid(id, lock.seqid))
     }
 
-    /// LOCKT: the locks that stand against what `owner` might want, one of each who has some.
-    pub fn lock_conflicts(
+    /// LOCKT: a lock that stands against what `owner` might want, and is of none of the clients
+    /// `except`.
+    pub fn lock_conflict(
         &self,
         key: &FileKey,
         owner: &Owner,
-        range: Range,
-        kind: LockKind,
-    ) -> Vec<Conflict> {
-        let Some(shard) = self.shard_of(key) else {
-            return Vec::new();
-        };
-        let file = shard.files.get(key);
-        let known = file.and_then(|file| file.lockers.get(owner).copied());
-        let conflicts = shard.conflicts(key, known, Held { range, kind });
-        conflicts.collect()
+        (range, kind): (Range, LockKind),
+        except: &[ClientId],
+    ) -> Option<Conflict> {
+        let shard = self.shard_of(key)?;
+        let file = shard.files.get(key)?;
+        let known = file.lockers.get(owner).copied();
+        let wanted = Held { range, kind };
+        let found =
+            file.locks.against(
+                known,
+                wanted,
+                &mut |id, held| match shard.conflict_of(id, held) {
+                    Some(conflict) if !except.contains(&conflict.owner.client) => {
+                        ControlFlow::Break(conflict)
+                    }
+                    _ => ControlFlow::Continue(()),
+                },
+            );
+        found.break_value()
     }
 
     /// RELEASE_LOCKOWNER: forgets a lock owner that holds no locks (RFC 7530 §16.37).
@@ -190,7 +202,7 @@ impl Files {
             range: request.range,
             kind: request.kind,
         };
-        let held = shard.conflicts(key, known, wanted).next();
+        let held = shard.conflict(key, known, wanted);
         let conflict = held.or_else(|| shard.ahead(key, owner, wanted, &request.waits));
         if let Some(conflict) = conflict {
             shard.note_denied(key, owner, wanted, &request.waits);
@@ -212,7 +224,7 @@ impl Files {
     ) -> Result<Id, Status> {
         let id = self.unused_id(shard, number);
         self.index.add_lock(owner, id)?;
-        shard.open_mut(open)?.lockers.push(id);
+        shard.open_mut(open)?.lockers.insert(id);
         shard
             .files
             .entry(*key)
@@ -280,21 +292,17 @@ impl Shard {
         self.review_waiters(key);
     }
 
-    fn conflicts(
-        &self,
-        key: &FileKey,
-        own: Option<Id>,
-        wanted: Held,
-    ) -> impl Iterator<Item = Conflict> {
-        let file = self.files.get(key).into_iter();
-        file.flat_map(move |file| file.locks.conflicts(own, wanted))
-            .filter_map(|(id, held)| {
-                Some(Conflict {
-                    range: held.range,
-                    kind: held.kind,
-                    owner: self.states.get(&id)?.owner()?.clone(),
-                })
-            })
+    fn conflict(&self, key: &FileKey, own: Option<Id>, wanted: Held) -> Option<Conflict> {
+        let (id, held) = self.files.get(key)?.locks.conflict(own, wanted)?;
+        self.conflict_of(id, held)
+    }
+
+    fn conflict_of(&self, id: Id, held: Held) -> Option<Conflict> {
+        Some(Conflict {
+            range: held.range,
+            kind: held.kind,
+            owner: self.states.get(&id)?.owner()?.clone(),
+        })
     }
 
     /// A write lock needs an open for writing, a read lock one for reading

@@ -8,6 +8,7 @@
 
 mod delegation;
 mod index;
+mod intervals;
 mod lock;
 mod open;
 mod owner;
@@ -155,10 +156,12 @@ impl Files {
     /// Takes one state away, with the locks that hang on it. Its reservations are gone at once; who uses
     /// it is told why, until the client has acknowledged that.
     pub(crate) fn revoke(&self, id: Id, why: Revoked) -> ToClose {
-        match self.shard(id.shard()) {
+        let closed = match self.shard(id.shard()) {
             Some(mut shard) => shard.revoke(id, why, &self.index),
             None => ToClose::new(),
-        }
+        };
+        self.sweep_locks(id.shard());
+        closed
     }
 
     /// Takes away all that a client has, but lets it have more, and be told.
@@ -339,12 +342,27 @@ impl Files {
     }
 
     fn discard(&self, ids: impl IntoIterator<Item = Id>) -> ToClose {
-        ids.into_iter()
-            .flat_map(|id| match self.shard(id.shard()) {
+        let remove = |id: Id| {
+            let closed = match self.shard(id.shard()) {
                 Some(mut shard) => shard.remove(id, &self.index),
                 None => ToClose::new(),
-            })
-            .collect()
+            };
+            self.sweep_locks(id.shard());
+            closed
+        };
+        ids.into_iter().flat_map(remove).collect()
+    }
+
+    /// Takes out the ranges of owners that are gone. They stand against nobody any more; whoever
+    /// wants the shard meanwhile gets it in between.
+    fn sweep_locks(&self, number: usize) {
+        while let Some(mut shard) = self.shard(number) {
+            let more = shard.sweep_locks();
+            MutexGuard::unlock_fair(shard);
+            if !more {
+                return;
+            }
+        }
     }
 
     fn number_of(&self, key: &FileKey) -> usize {

@@ -1,6 +1,7 @@
 //! Opens: made, widened, narrowed, closed.
 //! <https://www.rfc-editor.org/rfc/rfc8881#section-9.8>
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use dittofs_sdk::vfs::File;
@@ -118,7 +119,7 @@ impl Files {
             confirmed: request.confirmed,
             reader: None,
             writer: None,
-            lockers: Vec::new(),
+            lockers: BTreeSet::new(),
         };
         let replaced = open.adopt(&request.file, request.share.access());
         shard.states.insert(id, Entry::Open(open));
@@ -219,6 +220,7 @@ impl Files {
         let (owner, seqid) = (open.owner.clone(), open.seqid);
         let closed = shard.remove(id, &self.index);
         drop(shard);
+        self.sweep_locks(id.shard());
         Ok(match caller {
             Caller::V40 => {
                 self.owners.note_closed(&owner, id);

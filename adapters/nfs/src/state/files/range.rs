@@ -2,8 +2,10 @@
 //! <https://www.rfc-editor.org/rfc/rfc8881#section-9.1>, with POSIX's rules for one
 //! owner's ranges: a later lock replaces an earlier one where they overlap.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::ControlFlow;
 
+use super::intervals::Intervals;
 use super::stateid::Id;
 use crate::status::Status;
 
@@ -32,11 +34,18 @@ pub(super) struct Held {
     pub(super) kind: LockKind,
 }
 
-/// All locks of one file. An owner's ranges are disjoint, sorted by their first byte, and
-/// neighbours differ in kind.
+/// All locks of one file. An owner's ranges are disjoint, and neighbours differ in kind.
 #[derive(Debug, Default)]
 pub(super) struct Locks {
-    owners: HashMap<Id, BTreeMap<u64, Held>>,
+    /// By owner and first byte.
+    ranges: BTreeMap<(Id, u64), Held>,
+    /// How many ranges each owner has.
+    counts: HashMap<Id, usize, ahash::RandomState>,
+    /// The same ranges, by what they cover.
+    read: Intervals,
+    write: Intervals,
+    /// Owners that have nothing any more, and whose ranges are still to be taken out.
+    gone: HashSet<Id, ahash::RandomState>,
 }
 
 impl Range {
@@ -68,6 +77,11 @@ impl Range {
         }
     }
 
+    /// Last byte.
+    pub(super) fn last(self) -> u64 {
+        self.last
+    }
+
     fn overlaps(self, other: Self) -> bool {
         self.first <= other.last && other.first <= self.last
     }
@@ -87,115 +101,168 @@ impl LockKind {
 }
 
 impl Locks {
-    /// The locks of anyone but `owner` that stand against `wanted`, one of each who has some.
-    pub(super) fn conflicts(
+    /// A lock of anyone but `owner` that stands against `wanted`.
+    pub(super) fn conflict(&self, owner: Option<Id>, wanted: Held) -> Option<(Id, Held)> {
+        let found = self.against(owner, wanted, &mut |id, held| {
+            ControlFlow::Break((id, held))
+        });
+        found.break_value()
+    }
+
+    /// Shows the locks of anyone but `owner` that stand against `wanted`, until `look` breaks off.
+    pub(super) fn against<B>(
         &self,
         owner: Option<Id>,
         wanted: Held,
-    ) -> impl Iterator<Item = (Id, Held)> {
-        self.owners
-            .iter()
-            .filter(move |(id, _)| Some(**id) != owner)
-            .filter_map(move |(id, ranges)| {
-                overlapping(ranges, wanted.range)
-                    .find(|held| held.kind.conflicts(wanted.kind))
-                    .map(|held| (*id, held))
-            })
+        look: &mut impl FnMut(Id, Held) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        for kind in [LockKind::Write, LockKind::Read] {
+            if kind.conflicts(wanted.kind) {
+                self.of_kind(kind)
+                    .overlapping(wanted.range, owner, &mut |id, range| {
+                        if self.gone.contains(&id) {
+                            return ControlFlow::Continue(());
+                        }
+                        look(id, Held { range, kind })
+                    })?;
+            }
+        }
+        ControlFlow::Continue(())
     }
 
     /// Gives `owner` the range, replacing what it held there.
     pub(super) fn lock(&mut self, owner: Id, wanted: Held) {
-        let ranges = self.owners.entry(owner).or_default();
-        cut(ranges, wanted.range);
-        insert_merged(ranges, wanted);
+        self.cut(owner, wanted.range);
+        self.insert_merged(owner, wanted);
     }
 
     /// Takes the range away from `owner`.
     pub(super) fn unlock(&mut self, owner: Id, range: Range) {
-        if let Some(ranges) = self.owners.get_mut(&owner) {
-            cut(ranges, range);
-            if ranges.is_empty() {
-                self.owners.remove(&owner);
-            }
-        }
+        self.cut(owner, range);
     }
 
     /// Number of ranges that `owner` holds.
     pub(super) fn count(&self, owner: Id) -> usize {
-        self.owners.get(&owner).map_or(0, BTreeMap::len)
+        self.counts.get(&owner).copied().unwrap_or_default()
     }
 
-    /// Takes everything away from `owner`.
+    /// Takes everything away from `owner`, who is not to come back. What is left of that is to be
+    /// [swept](Self::sweep).
     pub(super) fn clear(&mut self, owner: Id) {
-        self.owners.remove(&owner);
-    }
-}
-
-fn overlapping(ranges: &BTreeMap<u64, Held>, range: Range) -> impl Iterator<Item = Held> {
-    // The ranges are disjoint: at most one that begins before this one reaches into it.
-    let before = ranges.range(..range.first).next_back();
-    before
-        .into_iter()
-        .chain(ranges.range(range.first..=range.last))
-        .map(|(_, held)| *held)
-        .filter(move |held| held.range.overlaps(range))
-}
-
-/// Removes `range` from what is held; what sticks out on either side stays.
-fn cut(ranges: &mut BTreeMap<u64, Held>, range: Range) {
-    let touched: Vec<Held> = overlapping(ranges, range).collect();
-    for held in touched {
-        ranges.remove(&held.range.first);
-        if held.range.first < range.first {
-            let left = Range {
-                first: held.range.first,
-                last: range.first - 1,
-            };
-            ranges.insert(
-                left.first,
-                Held {
-                    range: left,
-                    ..held
-                },
-            );
-        }
-        if held.range.last > range.last {
-            let right = Range {
-                first: range.last + 1,
-                last: held.range.last,
-            };
-            ranges.insert(
-                right.first,
-                Held {
-                    range: right,
-                    ..held
-                },
-            );
+        if self.counts.remove(&owner).is_some() {
+            self.gone.insert(owner);
         }
     }
-}
 
-/// Inserts a range where nothing is held, joined with neighbours of its kind.
-fn insert_merged(ranges: &mut BTreeMap<u64, Held>, mut held: Held) {
-    let left = ranges
-        .range(..held.range.first)
-        .next_back()
-        .map(|(_, l)| *l);
-    if let Some(left) = left
-        && left.kind == held.kind
-        && left.range.last.checked_add(1) == Some(held.range.first)
-    {
-        ranges.remove(&left.range.first);
-        held.range.first = left.range.first;
+    /// Takes out up to `most` ranges of owners that are gone. Whether more are left.
+    pub(super) fn sweep(&mut self, most: usize) -> bool {
+        let mut left = most;
+        while let Some(&owner) = self.gone.iter().next() {
+            while let Some(held) = self.first(owner) {
+                if left == 0 {
+                    return true;
+                }
+                left -= 1;
+                self.ranges.remove(&(owner, held.range.first));
+                self.of_kind_mut(held.kind).remove(owner, held.range);
+            }
+            self.gone.remove(&owner);
+        }
+        false
     }
-    if let Some(next) = held.range.last.checked_add(1)
-        && let Some(right) = ranges.get(&next).copied()
-        && right.kind == held.kind
-    {
-        ranges.remove(&next);
-        held.range.last = right.range.last;
+
+    /// Whether nothing is held, and nothing is to be swept.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
     }
-    ranges.insert(held.range.first, held);
+
+    fn first(&self, owner: Id) -> Option<Held> {
+        let mut own = self.ranges.range((owner, 0)..=(owner, u64::MAX));
+        own.next().map(|(_, held)| *held)
+    }
+
+    /// Removes `range` from what `owner` holds; what sticks out on either side stays.
+    fn cut(&mut self, owner: Id, range: Range) {
+        while let Some(held) = self.reaching_into(owner, range) {
+            self.remove(owner, held);
+            if held.range.first < range.first {
+                let first = held.range.first;
+                let last = range.first - 1;
+                let range = Range { first, last };
+                self.insert(owner, Held { range, ..held });
+            }
+            if held.range.last > range.last {
+                let first = range.last + 1;
+                let last = held.range.last;
+                let range = Range { first, last };
+                self.insert(owner, Held { range, ..held });
+            }
+        }
+    }
+
+    /// The first range of `owner` that overlaps this one.
+    fn reaching_into(&self, owner: Id, range: Range) -> Option<Held> {
+        // The ranges are disjoint: at most one that begins before this one reaches into it.
+        let mut before = self.ranges.range((owner, 0)..(owner, range.first));
+        let within = self
+            .ranges
+            .range((owner, range.first)..=(owner, range.last));
+        let candidates = before.next_back().into_iter().chain(within);
+        candidates
+            .map(|(_, held)| *held)
+            .find(|held| held.range.overlaps(range))
+    }
+
+    /// Inserts a range where `owner` holds nothing, joined with neighbours of its kind.
+    fn insert_merged(&mut self, owner: Id, mut held: Held) {
+        let mut left = self.ranges.range((owner, 0)..(owner, held.range.first));
+        if let Some((_, &left)) = left.next_back()
+            && left.kind == held.kind
+            && left.range.last.checked_add(1) == Some(held.range.first)
+        {
+            self.remove(owner, left);
+            held.range.first = left.range.first;
+        }
+        if let Some(next) = held.range.last.checked_add(1)
+            && let Some(&right) = self.ranges.get(&(owner, next))
+            && right.kind == held.kind
+        {
+            self.remove(owner, right);
+            held.range.last = right.range.last;
+        }
+        self.insert(owner, held);
+    }
+
+    fn insert(&mut self, owner: Id, held: Held) {
+        self.ranges.insert((owner, held.range.first), held);
+        *self.counts.entry(owner).or_default() += 1;
+        self.of_kind_mut(held.kind).insert(owner, held.range);
+    }
+
+    fn remove(&mut self, owner: Id, held: Held) {
+        self.ranges.remove(&(owner, held.range.first));
+        self.of_kind_mut(held.kind).remove(owner, held.range);
+        if let Some(count) = self.counts.get_mut(&owner) {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(&owner);
+            }
+        }
+    }
+
+    fn of_kind(&self, kind: LockKind) -> &Intervals {
+        match kind {
+            LockKind::Read => &self.read,
+            LockKind::Write => &self.write,
+        }
+    }
+
+    fn of_kind_mut(&mut self, kind: LockKind) -> &mut Intervals {
+        match kind {
+            LockKind::Read => &mut self.read,
+            LockKind::Write => &mut self.write,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -243,21 +310,30 @@ mod tests {
     proptest! {
         #[test]
         fn locks_behave_as_if_every_byte_were_locked_alone(
-            steps in prop::collection::vec((0..3_usize, 0..BYTES, 0..BYTES, 0..3_u8), 1..60)
+            steps in prop::collection::vec((0..3_usize, 0..BYTES, 0..BYTES, 0..8_u8), 1..60)
         ) {
             let mut model = Model::default();
             let mut locks = Locks::default();
+            // Who is gone comes back by another name.
+            let mut ids = [Id(0), Id(1), Id(2)];
             for (owner, a, b, what) in steps {
                 let range = range(a.min(b), a.max(b));
-                let id = Id(owner as u64);
+                let id = ids[owner];
                 let kind = match what {
-                    0 => None,
-                    1 => Some(LockKind::Read),
-                    _ => Some(LockKind::Write),
+                    0 | 1 => None,
+                    2..=4 => Some(LockKind::Read),
+                    5 | 6 => Some(LockKind::Write),
+                    _ => {
+                        locks.clear(id);
+                        ids[owner].0 += 3;
+                        model.set(owner, self::range(0, BYTES - 1), None);
+                        locks.sweep(a as usize);
+                        continue;
+                    }
                 };
                 if let Some(kind) = kind {
                     let wanted = Held { range, kind };
-                    let conflict = locks.conflicts(Some(id), wanted).next();
+                    let conflict = locks.conflict(Some(id), wanted);
                     prop_assert_eq!(conflict.is_some(), model.conflicts(owner, wanted));
                     if let Some((other, held)) = conflict {
                         prop_assert!(held.range.overlaps(range));
@@ -275,9 +351,15 @@ mod tests {
                         .chunk_by(|x, y| x == y)
                         .filter(|run| run[0].is_some())
                         .count();
-                    prop_assert_eq!(locks.count(Id(owner as u64)), runs);
+                    prop_assert_eq!(locks.count(ids[owner]), runs);
                 }
             }
+            while locks.sweep(1) {}
+            for id in ids {
+                locks.unlock(id, range(0, BYTES));
+            }
+            prop_assert!(locks.is_empty() && locks.read.is_empty() && locks.write.is_empty());
+            prop_assert!(locks.counts.is_empty() && locks.gone.is_empty());
         }
     }
 }

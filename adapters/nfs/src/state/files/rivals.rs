@@ -1,5 +1,9 @@
 //! What stands against an operation: whose it is, so that it can be taken away from who may lose it.
 
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::ops::ControlFlow;
+
 use dittofs_sdk::vfs::OpenAccess;
 
 use super::range::Held;
@@ -43,13 +47,17 @@ impl Files {
             return Vec::new();
         };
         let own = file.lockers.get(owner).copied();
-        let conflicts = file.locks.conflicts(own, Held { range, kind });
-        conflicts
-            .filter_map(|(id, _)| {
-                let client = shard.states.get(&id)?.client();
-                Some(Rival { client, id })
-            })
-            .collect()
+        let mut found = HashMap::new();
+        let wanted = Held { range, kind };
+        let all = file.locks.against(own, wanted, &mut |id, _| {
+            if let Some(entry) = shard.states.get(&id) {
+                found.insert(id, entry.client());
+            }
+            ControlFlow::<Infallible>::Continue(())
+        });
+        debug_assert!(all.is_continue());
+        let rival = |(id, client)| Rival { client, id };
+        found.into_iter().map(rival).collect()
     }
 
     /// Whether there are as many opens as there may be of all clients together.

@@ -1,6 +1,6 @@
 //! The files of one shard and the states on them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use dittofs_sdk::vfs::{File, OpenAccess};
@@ -21,6 +21,9 @@ use crate::types::ClientId;
 /// How many lost states a shard remembers.
 const EXPIRED: usize = 256;
 
+/// Ranges that are taken out at once when nobody holds them any more.
+const SWEPT: usize = 1024;
+
 pub(super) struct Shard {
     pub(super) files: HashMap<FileKey, OpenFile>,
     pub(super) states: HashMap<Id, Entry>,
@@ -28,6 +31,8 @@ pub(super) struct Shard {
     pub(super) expired: Recent<Id, EXPIRED>,
     /// Files over whose delegations there were conflicts.
     pub(super) history: History,
+    /// Files whose locks are still to be swept.
+    unswept: Vec<FileKey>,
     losses: Arc<Losses>,
     waiting: Arc<Waiting>,
 }
@@ -66,7 +71,7 @@ pub(super) struct Open {
     pub(super) reader: Option<Arc<dyn File>>,
     pub(super) writer: Option<Arc<dyn File>>,
     /// Lock stateids that came from this open and end with it.
-    pub(super) lockers: Vec<Id>,
+    pub(super) lockers: BTreeSet<Id>,
 }
 
 /// One lock owner's locks of one file.
@@ -151,6 +156,7 @@ impl Shard {
             states: HashMap::new(),
             expired: Recent::default(),
             history: History::default(),
+            unswept: Vec::new(),
             losses,
             waiting,
         }
@@ -235,10 +241,10 @@ impl Shard {
     /// Takes away a state and what hangs on it, and remembers that.
     pub(super) fn revoke(&mut self, id: Id, why: Revoked, index: &Index) -> ToClose {
         let lockers = match self.states.get(&id) {
-            Some(Entry::Open(open)) => open.lockers.as_slice(),
-            _ => &[],
+            Some(Entry::Open(open)) => Some(&open.lockers),
+            _ => None,
         };
-        for id in [id].iter().chain(lockers) {
+        for id in [id].iter().chain(lockers.into_iter().flatten()) {
             if let Some(entry) = self.states.get(id) {
                 self.losses.note(*id, entry, why);
             }
@@ -258,7 +264,9 @@ impl Shard {
                 if let Some(file) = self.files.get_mut(&open.key) {
                     file.opens.remove(&open.owner);
                     let client = open.owner.client;
-                    if !file.opens.keys().any(|owner| owner.client == client) {
+                    if file.waiters.are_of(client)
+                        && !file.opens.keys().any(|owner| owner.client == client)
+                    {
                         file.waiters.forget_client(client);
                     }
                     file.tally.remove(open.modes.share());
@@ -272,11 +280,14 @@ impl Shard {
                 if let Some(file) = self.files.get_mut(&lock.key) {
                     index.add_ranges(lock.owner.client, file.locks.count(id), 0);
                     file.locks.clear(id);
+                    if file.locks.sweep(SWEPT) && !self.unswept.contains(&lock.key) {
+                        self.unswept.push(lock.key);
+                    }
                     file.lockers.remove(&lock.owner);
                 }
                 index.remove_lock(&lock.owner, id);
                 if let Ok(open) = self.open_mut(lock.open) {
-                    open.lockers.retain(|&locker| locker != id);
+                    open.lockers.remove(&id);
                 }
                 self.review_waiters(&lock.key);
                 self.forget_unused(&lock.key);
@@ -293,6 +304,19 @@ impl Shard {
             None => {}
         }
         closed
+    }
+
+    /// Takes out some of the ranges that nobody holds any more, which is a moment's work. Whether
+    /// more are left.
+    pub(super) fn sweep_locks(&mut self) -> bool {
+        if let Some(key) = self.unswept.last().copied() {
+            let file = self.files.get_mut(&key);
+            if !file.is_some_and(|file| file.locks.sweep(SWEPT)) {
+                self.unswept.pop();
+                self.forget_unused(&key);
+            }
+        }
+        !self.unswept.is_empty()
     }
 
     /// Locks of a file have changed: it may be the turn of somebody who waits for them.
@@ -336,6 +360,7 @@ impl OpenFile {
         self.opens.is_empty()
             && self.lockers.is_empty()
             && self.delegations.is_empty()
+            && self.locks.is_empty()
             && self.held == 0
     }
 }

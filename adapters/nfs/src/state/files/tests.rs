@@ -339,12 +339,50 @@ fn a_denied_lock_names_whose_and_where() {
         !w.files.has_owner(&locker(2, 7)),
         "a denied lock leaves no stateid"
     );
-    let test = |owner| {
-        w.files
-            .lock_conflicts(&key(1), &owner, wanted.range, wanted.kind)
+    let test = |owner, except: &[ClientId]| {
+        let wanted = (wanted.range, wanted.kind);
+        w.files.lock_conflict(&key(1), &owner, wanted, except)
     };
-    assert_eq!(test(locker(2, 7)), [expected]);
-    assert_eq!(test(locker(1, 7)), []);
+    assert_eq!(test(locker(2, 7), &[ClientId(2)]), Some(expected));
+    assert_eq!(test(locker(2, 7), &[ClientId(1)]), None);
+    assert_eq!(test(locker(1, 7), &[]), None);
+}
+
+#[test]
+fn who_held_very_much_leaves_nothing_and_stands_in_nobodys_way() {
+    const RANGES: u64 = 5000;
+    let w = world();
+    for end in ["close", "revoke", "release"] {
+        let mine = w.open(opener(1, 1), 1, 3, 0).unwrap();
+        for i in 0..RANGES {
+            let wanted = LockRequest {
+                limit: Bound {
+                    each: usize::MAX,
+                    all: usize::MAX,
+                },
+                ..want(2 * i, 1, LockKind::Write)
+            };
+            w.files
+                .lock_first(V41, &mine, &key(1), &locker(1, 1), wanted)
+                .unwrap();
+        }
+        assert_eq!(w.files.ranges() as u64, RANGES);
+        match end {
+            "close" => drop(w.files.close(V41, &mine, &key(1)).unwrap()),
+            "revoke" => drop(w.files.revoke_client(ClientId(1), Revoked::Expired)),
+            _ => drop(w.files.release_client(ClientId(1))),
+        }
+        assert_eq!(w.files.ranges(), 0, "{end}");
+        let theirs = w.open(opener(2, 1), 1, 3, 0).unwrap();
+        let all = want(0, u64::MAX, LockKind::Write);
+        w.files
+            .lock_first(OTHER, &theirs, &key(1), &locker(2, 1), all)
+            .unwrap();
+        w.files.close(OTHER, &theirs, &key(1)).unwrap();
+        let files = w.files.leftovers().into_iter();
+        let files = files.filter(|(name, count)| *name == "open files" && *count != 0);
+        assert_eq!(files.count(), 0, "{end}");
+    }
 }
 
 #[test]

@@ -156,6 +156,11 @@ impl Waiters {
         self.0.retain(|waiter| waiter.owner != *owner);
     }
 
+    /// Whether any request is the client's.
+    pub(super) fn are_of(&self, client: ClientId) -> bool {
+        self.0.iter().any(|waiter| waiter.owner.client == client)
+    }
+
     /// The client has closed the file.
     pub(super) fn forget_client(&mut self, client: ClientId) {
         self.0.retain(|waiter| waiter.owner.client != client);
@@ -167,7 +172,7 @@ impl Waiters {
         let mut begins = false;
         for waiter in &mut self.0 {
             let wanted = waiter.wanted;
-            let free = locks.conflicts(id(&waiter.owner), wanted).next().is_none()
+            let free = locks.conflict(id(&waiter.owner), wanted).is_none()
                 && !first.iter().any(|held| held.stands_against(wanted));
             if !free {
                 waiter.turn = Turn::No;
