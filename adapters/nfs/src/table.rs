@@ -94,6 +94,10 @@ impl Flags {
     /// repetition from being executed.
     pub const ONCE: Self = Self(16);
 
+    /// So frequent and so small that its state, while it runs, is part of its COMPOUND's. That of
+    /// the others has a place of its own, so that it is not moved around with every COMPOUND.
+    pub const IN_PLACE: Self = Self(32);
+
     /// Whether all of `other` is in this set.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
@@ -108,6 +112,13 @@ impl Flags {
 pub const FIRST: u32 = 3;
 /// OP_ILLEGAL: what the result of an unknown operation is called.
 pub const OP_ILLEGAL: u32 = 10044;
+
+/// Where the state of a running operation lives.
+macro_rules! place {
+    ([IN_PLACE $($rest:ident)*] $run:expr) => { $run };
+    ([$flag:ident $($rest:ident)*] $run:expr) => { place!([$($rest)*] $run) };
+    ([] $run:expr) => { Box::pin($run) };
+}
 
 macro_rules! ops {
     ($($number:literal $name:ident $variant:ident $module:ident $minors:ident [$($flag:ident)*];)*) => {
@@ -176,7 +187,7 @@ macro_rules! ops {
                 match self {
                     $(Self::$variant(args) => {
                         let start = cx.reply.position();
-                        let result = args.run(cx).await;
+                        let result = place!([$($flag)*] args.run(cx)).await;
                         encode_result(cx, start, result)
                     })*
                     Self::NotInMinor(_) => encode_result::<(), Status>(cx, cx.reply.position(), Err(Status::Notsupp)),
@@ -193,42 +204,42 @@ macro_rules! ops {
 }
 
 ops! {
-     3 ACCESS               Access              access               All    [NEEDS_FH];
+     3 ACCESS               Access              access               All    [NEEDS_FH IN_PLACE];
      4 CLOSE                Close               close                All    [NEEDS_FH MODIFIES];
      5 COMMIT               Commit              commit               All    [NEEDS_FH];
      6 CREATE               Create              create               All    [NEEDS_FH MODIFIES ONCE];
      7 DELEGPURGE           DelegPurge          delegpurge           All    [];
      8 DELEGRETURN          DelegReturn         delegreturn          All    [NEEDS_FH MODIFIES ONCE];
-     9 GETATTR              GetAttr             getattr              All    [NEEDS_FH];
-    10 GETFH                GetFh               getfh                All    [NEEDS_FH];
+     9 GETATTR              GetAttr             getattr              All    [NEEDS_FH IN_PLACE];
+    10 GETFH                GetFh               getfh                All    [NEEDS_FH IN_PLACE];
     11 LINK                 Link                link                 All    [NEEDS_FH MODIFIES ONCE];
     12 LOCK                 Lock                lock                 All    [NEEDS_FH MODIFIES];
     13 LOCKT                LockT               lockt                All    [NEEDS_FH];
     14 LOCKU                LockU               locku                All    [NEEDS_FH MODIFIES];
-    15 LOOKUP               Lookup              lookup               All    [NEEDS_FH];
+    15 LOOKUP               Lookup              lookup               All    [NEEDS_FH IN_PLACE];
     16 LOOKUPP              LookupP             lookupp              All    [NEEDS_FH];
     17 NVERIFY              NVerify             nverify              All    [NEEDS_FH];
     18 OPEN                 Open                open                 All    [NEEDS_FH MODIFIES];
     19 OPENATTR             OpenAttr            openattr             All    [NEEDS_FH MODIFIES];
     20 OPEN_CONFIRM         OpenConfirm         open_confirm         Only40 [NEEDS_FH MODIFIES];
     21 OPEN_DOWNGRADE       OpenDowngrade       open_downgrade       All    [NEEDS_FH MODIFIES];
-    22 PUTFH                PutFh               putfh                All    [];
+    22 PUTFH                PutFh               putfh                All    [IN_PLACE];
     23 PUTPUBFH             PutPubFh            putpubfh             All    [];
-    24 PUTROOTFH            PutRootFh           putrootfh            All    [];
-    25 READ                 Read                read                 All    [NEEDS_FH];
+    24 PUTROOTFH            PutRootFh           putrootfh            All    [IN_PLACE];
+    25 READ                 Read                read                 All    [NEEDS_FH IN_PLACE];
     26 READDIR              ReadDir             readdir              All    [NEEDS_FH];
     27 READLINK             ReadLink            readlink             All    [NEEDS_FH];
     28 REMOVE               Remove              remove               All    [NEEDS_FH MODIFIES ONCE];
     29 RENAME               Rename              rename               All    [NEEDS_FH MODIFIES ONCE];
-    30 RENEW                Renew               renew                Only40 [];
-    31 RESTOREFH            RestoreFh           restorefh            All    [];
-    32 SAVEFH               SaveFh              savefh               All    [NEEDS_FH];
+    30 RENEW                Renew               renew                Only40 [IN_PLACE];
+    31 RESTOREFH            RestoreFh           restorefh            All    [IN_PLACE];
+    32 SAVEFH               SaveFh              savefh               All    [NEEDS_FH IN_PLACE];
     33 SECINFO              SecInfo             secinfo              All    [NEEDS_FH];
     34 SETATTR              SetAttr             setattr              All    [NEEDS_FH MODIFIES ONCE];
     35 SETCLIENTID          SetClientId         setclientid          Only40 [MODIFIES ONCE];
     36 SETCLIENTID_CONFIRM  SetClientIdConfirm  setclientid_confirm  Only40 [MODIFIES];
     37 VERIFY               Verify              verify               All    [NEEDS_FH];
-    38 WRITE                Write               write                All    [NEEDS_FH MODIFIES];
+    38 WRITE                Write               write                All    [NEEDS_FH MODIFIES IN_PLACE];
     39 RELEASE_LOCKOWNER    ReleaseLockOwner    release_lockowner    Only40 [MODIFIES];
     40 BACKCHANNEL_CTL      BackchannelCtl      backchannel_ctl      From41 [MODIFIES];
     41 BIND_CONN_TO_SESSION BindConnToSession   bind_conn_to_session From41 [MODIFIES LONE ALWAYS_ALONE];
@@ -243,7 +254,7 @@ ops! {
     50 LAYOUTGET            LayoutGet           layoutget            From41 [NEEDS_FH MODIFIES];
     51 LAYOUTRETURN         LayoutReturn        layoutreturn         From41 [MODIFIES];
     52 SECINFO_NO_NAME      SecInfoNoName       secinfo_no_name      From41 [NEEDS_FH];
-    53 SEQUENCE             Sequence            sequence             From41 [];
+    53 SEQUENCE             Sequence            sequence             From41 [IN_PLACE];
     54 SET_SSV              SetSsv              set_ssv              From41 [MODIFIES];
     55 TEST_STATEID         TestStateId         test_stateid         From41 [];
     56 WANT_DELEGATION      WantDelegation      want_delegation      From41 [NEEDS_FH MODIFIES];
@@ -307,10 +318,17 @@ impl Op {
         }
     }
 
-    /// Whether its row has all of `flags`. They do not count where the operation does not exist.
+    /// What holds for it; nothing where the operation does not exist.
+    pub fn flags(&self) -> Flags {
+        match self {
+            Self::NotInMinor(_) => Flags::PLAIN,
+            op => op.row().map_or(Flags::PLAIN, |row| row.flags),
+        }
+    }
+
+    /// Whether its row has all of `flags`.
     pub fn has(&self, flags: Flags) -> bool {
-        let row = self.row().filter(|_| !matches!(self, Self::NotInMinor(_)));
-        row.is_some_and(|row| row.flags.contains(flags))
+        self.flags().contains(flags)
     }
 
     /// The number of its result on the wire.
@@ -344,6 +362,30 @@ mod tests {
                 assert!(writer.position() <= REFUSAL_MAX, "{}", row.name);
             }
         }
+    }
+
+    /// Bytes of the state of a running operation, by the number of its row.
+    macro_rules! states {
+        ($($module:ident)*) => {
+            [$((stringify!($module), state(<ops::$module::Args as Operation>::run)),)*]
+        };
+    }
+
+    fn state<A, F>(_: fn(A, &'static mut Cx) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn what_runs_in_place_is_small() {
+        for (module, bytes) in states!(
+            access getattr getfh lookup putfh putrootfh read renew restorefh savefh sequence write
+        ) {
+            assert!(bytes <= 640, "{module}: {bytes}");
+        }
+        let in_place = ROWS
+            .iter()
+            .filter(|row| row.flags.contains(Flags::IN_PLACE));
+        assert_eq!(in_place.count(), 12);
     }
 
     #[test]

@@ -127,12 +127,14 @@ impl FileHandle {
     /// is cut.
     pub fn of(parts: &[&[u8]]) -> Self {
         let mut bytes = [0; FH_MAX];
-        let mut len = 0_u8;
-        let all = parts.iter().copied().flatten();
-        for (place, byte) in bytes.iter_mut().zip(all) {
-            *place = *byte;
-            len += 1;
+        let mut rest = bytes.as_mut_slice();
+        for part in parts {
+            let fitting = part.len().min(rest.len());
+            let (place, behind) = rest.split_at_mut(fitting);
+            place.copy_from_slice(part.get(..fitting).unwrap_or_default());
+            rest = behind;
         }
+        let len = (FH_MAX - rest.len()) as u8;
         Self { len, bytes }
     }
 

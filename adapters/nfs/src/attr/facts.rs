@@ -1,7 +1,7 @@
 //! What attributes are read from: one snapshot of an object and of its file system.
 
 use dittofs_sdk::vfs::{
-    Acl, Attr, Capabilities, FsInfo, FsStat, Kind, Name, PosixAcls, Quota, Time, VfsError,
+    Acl, Attr, Capabilities, FsInfo, FsStat, Kind, Name, Op, PosixAcls, Quota, Time, VfsError,
 };
 
 use super::acl;
@@ -63,17 +63,59 @@ pub struct Further {
 
 /// Gathers what the attributes `wanted` of `object` are read from.
 pub async fn facts<'a>(cx: &Cx, object: &'a Object, wanted: Bitmap) -> Result<Facts<'a>, Status> {
-    let fs = fs_facts(cx, object, wanted).await?;
+    // What few ask for, or few files need, must not make every GETATTR larger: it is boxed.
     let attr = match object {
         Object::Pseudo(dir) => pseudo_attr(dir),
         Object::Share(object) => {
             let attr = object.share.fs.attr(&object.handle).await?;
-            delegations::as_delegate_sees(cx, object, wanted, attr).await?
+            match delegations::writer_elsewhere(cx, object, wanted) {
+                None => attr,
+                Some(writer) => Box::pin(delegations::as_delegate_sees(cx, object, writer)).await?,
+            }
         }
     };
-    let further = further(object, wanted).await?;
-    let facts = Facts::new(fs, object, attr, wanted, cx);
-    Ok(Facts { further, ..facts })
+    let stat = match space(object, wanted) {
+        None => FsStat::default(),
+        Some(stat) => Box::pin(stat).await?,
+    };
+    let further = if needs_more(wanted) {
+        Box::pin(further(object, wanted)).await?
+    } else {
+        Further::default()
+    };
+    Ok(Facts {
+        fs: FsFacts::new(cx, object, stat),
+        object,
+        attr,
+        mounted_on: mounted_on(cx, object, attr.fileid, wanted),
+        further,
+    })
+}
+
+/// Asks the file system for its space if one of these attributes is of it.
+fn space(object: &Object, wanted: Bitmap) -> Option<Op<FsStat>> {
+    match object {
+        Object::Share(object) if !wanted.and(table::SPACE).is_empty() => {
+            Some(object.share.fs.stat_fs())
+        }
+        _ => None,
+    }
+}
+
+/// The object's number, or that of the junction where a share begins.
+fn mounted_on(cx: &Cx, object: &Object, fileid: u64, wanted: Bitmap) -> u64 {
+    match object {
+        Object::Share(share) if wanted.contains(MOUNTED_ON_FILEID) && share.is_share_root() => {
+            PseudoDir::of_junction(&cx.server.exports(), &share.share)
+                .map_or(fileid, |(_, number)| number)
+        }
+        _ => fileid,
+    }
+}
+
+/// Whether [`further`] has to be asked.
+pub fn needs_more(wanted: Bitmap) -> bool {
+    !wanted.and(FURTHER).is_empty()
 }
 
 /// Asks for what of `wanted` is not among an object's attributes. A named attribute has none of
@@ -111,46 +153,44 @@ const FURTHER: Bitmap = ACLS.or(QUOTAS).with(NAMED_ATTR);
 
 /// Gathers what the objects of the file system of `object` have in common.
 pub async fn fs_facts(cx: &Cx, object: &Object, wanted: Bitmap) -> Result<FsFacts, Status> {
-    let (fsid, info, stat) = match object {
-        Object::Pseudo(_) => (PSEUDO_FSID, PSEUDO_INFO, FsStat::default()),
-        Object::Share(object) => {
-            let fs = &object.share.fs;
-            let stat = if wanted.and(table::SPACE).is_empty() {
-                FsStat::default()
-            } else {
-                fs.stat_fs().await?
-            };
-            (object.file_system().as_u64_pair(), fs.info(), stat)
-        }
+    let stat = match space(object, wanted) {
+        None => FsStat::default(),
+        Some(stat) => stat.await?,
     };
-    let settings = &cx.settings;
-    Ok(FsFacts {
-        fsid,
-        info,
-        stat,
-        lease: settings.lease_time,
-        max_read: settings.max_read_size,
-        max_write: settings.max_write_size,
-        minor: cx.minor(),
-    })
+    Ok(FsFacts::new(cx, object, stat))
+}
+
+impl FsFacts {
+    fn new(cx: &Cx, object: &Object, stat: FsStat) -> Self {
+        let (fsid, info) = match object {
+            Object::Pseudo(_) => (PSEUDO_FSID, PSEUDO_INFO),
+            Object::Share(object) => {
+                let fsid = object.file_system().as_u64_pair();
+                (fsid, object.share.fs.info())
+            }
+        };
+        let settings = &cx.settings;
+        Self {
+            fsid,
+            info,
+            stat,
+            lease: settings.lease_time,
+            max_read: settings.max_read_size,
+            max_write: settings.max_write_size,
+            minor: cx.minor(),
+        }
+    }
 }
 
 impl<'a> Facts<'a> {
-    /// The facts of an object whose attributes are known.
-    pub fn new(fs: FsFacts, object: &'a Object, attr: Attr, wanted: Bitmap, cx: &Cx) -> Self {
-        let mounted_on = match object {
-            Object::Share(share) if wanted.contains(MOUNTED_ON_FILEID) && share.is_share_root() => {
-                PseudoDir::of_junction(&cx.server.exports(), &share.share)
-                    .map_or(attr.fileid, |(_, number)| number)
-            }
-            _ => attr.fileid,
-        };
+    /// The facts of what is in a directory of a share, and so is no junction.
+    pub fn of_entry(fs: FsFacts, object: &'a Object, attr: Attr, further: Further) -> Self {
         Self {
             fs,
             object,
             attr,
-            mounted_on,
-            further: Further::default(),
+            mounted_on: attr.fileid,
+            further,
         }
     }
 

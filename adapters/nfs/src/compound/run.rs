@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use dittofs_sdk::vfs::Buffer;
 
 use super::{Cx, Mode, Plan, Request};
@@ -12,14 +13,17 @@ use crate::metrics::Outcome;
 use crate::ops::sequence;
 use crate::rpc::Call;
 use crate::server::Server;
-use crate::state::Begun;
 use crate::state::answers::{self, RequestId};
+use crate::state::{Begun, SlotGuard};
 use crate::status::Status;
 use crate::table::{Flags, OP_ILLEGAL, Op, Row};
+use crate::turn::Turn;
 use crate::types::{ClientId, Minor};
 use crate::xdr::Writer;
 
 /// Executes a COMPOUND and appends COMPOUND4res to `reply`.
+///
+/// What it holds while it runs is as small as can be: it is moved at least once, as a whole.
 pub async fn serve(server: Arc<Server>, call: Call, request: Request, reply: Buffer) -> Buffer {
     let settings = server.settings();
     let now = server.now();
@@ -29,11 +33,10 @@ pub async fn serve(server: Arc<Server>, call: Call, request: Request, reply: Buf
         return finish_without_results(reply, &request, Status::MinorVersMismatch);
     };
     let start = reply.len();
-    let tag = request.tag.clone();
     let mut cx = Cx {
         stopwatch: server.metrics.operations.stopwatch(now),
         server,
-        settings: Arc::clone(&settings),
+        settings,
         call,
         mode: match minor {
             Minor::V40 => Mode::V40,
@@ -49,55 +52,117 @@ pub async fn serve(server: Arc<Server>, call: Call, request: Request, reply: Buf
         is_last: false,
         shown: None,
     };
-    let results = Results::begin(&mut cx, &tag);
-    match Plan::new(minor, request.ops) {
-        Plan::Empty => results.finish(&mut cx, Status::Ok, 0),
+    let results = Results::begin(&mut cx, &request.tag);
+    let announced = request.announced;
+    let work = match Plan::new(minor, request.ops) {
+        Plan::Empty => {
+            results.finish(&mut cx, Status::Ok, 0);
+            None
+        }
+        Plan::V40(ops) if announced > cx.settings.max_compound_ops() => {
+            drop(ops);
+            results.finish(&mut cx, Status::Resource, 0);
+            None
+        }
         Plan::V40(ops) => {
-            if request.announced > settings.max_compound_ops() {
-                results.finish(&mut cx, Status::Resource, 0);
+            cx.reply_limit = cx.settings.reply_limit();
+            if ops.iter().any(|op| op.has(Flags::ONCE)) {
+                Box::pin(once(&mut cx, ops, start)).await
             } else {
-                cx.reply_limit = settings.reply_limit();
-                once(&mut cx, &results, ops, start).await;
+                Some(Work::new(ops))
             }
         }
         Plan::Lone(op) => {
             if op.row().is_some_and(|row| row.number == sequence::NUMBER) {
                 cx.server.metrics.sequence.ended(Outcome::BadXdr);
             }
-            cx.reply_limit = settings.reply_limit();
-            let (status, count) = run_ops(&mut cx, vec![op], 0).await;
-            results.finish(&mut cx, status, count);
+            cx.reply_limit = cx.settings.reply_limit();
+            Some(Work::new(vec![op]))
         }
         Plan::Refused(op, status) => {
             refuse(&mut cx, &op, status);
             results.finish(&mut cx, status, 1);
+            None
         }
-        Plan::Sequenced(args, ops) => {
-            sequenced(&mut cx, &results, request.announced, args, ops, start).await;
-        }
+        Plan::Sequenced(args, ops) => sequenced(&mut cx, &results, announced, &args, ops, start),
+    };
+    let Some(mut work) = work else {
+        return cx.reply.into_buffer();
+    };
+    if minor == Minor::V40 {
+        cx.shown = giver_back(&cx, work.ops.as_slice());
     }
+    let mut status = Status::Ok;
+    while status == Status::Ok
+        && let Some(op) = work.ops.next()
+    {
+        let begun = begin(&mut cx, &op, work.ops.as_slice());
+        status = if let Some(status) = begun.refused {
+            status
+        } else {
+            let status = op.run(&mut cx).await;
+            begun.told(&mut cx, status)
+        };
+        begun.end(&mut cx, status);
+        work.count += 1;
+    }
+    results.finish(&mut cx, status, work.count);
+    work.keep
+        .keep(cx.reply.as_slice().get(start..).unwrap_or_default());
     cx.reply.into_buffer()
 }
 
-/// Runs a 4.0 COMPOUND, unless it is one that must run once and has run.
-async fn once(cx: &mut Cx, results: &Results, ops: Vec<Op>, start: usize) {
-    let mut turn = None;
-    if ops.iter().any(|op| op.has(Flags::ONCE)) {
-        let reply = cx.server.state.answers.of((&cx.call).into(), cx.now);
-        let taken = reply.take().await;
-        if let Some(bytes) = &*taken {
-            cx.reply.truncate(start);
-            cx.reply.raw(bytes);
-            return;
+/// The operations of a COMPOUND that are to be run.
+struct Work {
+    ops: std::vec::IntoIter<Op>,
+    /// How many results there are.
+    count: u32,
+    keep: Keep,
+}
+
+/// Where the reply is kept.
+enum Keep {
+    Nowhere,
+    /// For a 4.0 client that sends the request again.
+    Answer(Turn<Option<Bytes>>),
+    /// In the slot.
+    Slot(SlotGuard),
+}
+
+impl Work {
+    fn new(ops: Vec<Op>) -> Self {
+        Self {
+            ops: ops.into_iter(),
+            count: 0,
+            keep: Keep::Nowhere,
         }
-        turn = Some(taken);
     }
-    cx.shown = giver_back(cx, &ops);
-    let (status, count) = run_ops(cx, ops, 0).await;
-    results.finish(cx, status, count);
-    if let Some(mut turn) = turn {
-        *turn = answers::kept(cx.reply.as_slice().get(start..).unwrap_or_default());
+}
+
+impl Keep {
+    fn keep(self, reply: &[u8]) {
+        match self {
+            Self::Nowhere => {}
+            Self::Answer(mut turn) => *turn = answers::kept(reply),
+            Self::Slot(slot) => slot.finish(reply),
+        }
     }
+}
+
+/// A 4.0 COMPOUND that must run once: nothing is to be done if it has run, and then the reply
+/// is what it was.
+async fn once(cx: &mut Cx, ops: Vec<Op>, start: usize) -> Option<Work> {
+    let reply = cx.server.state.answers.of((&cx.call).into(), cx.now);
+    let taken = reply.take().await;
+    if let Some(bytes) = &*taken {
+        cx.reply.truncate(start);
+        cx.reply.raw(bytes);
+        return None;
+    }
+    Some(Work {
+        keep: Keep::Answer(taken),
+        ..Work::new(ops)
+    })
 }
 
 /// Who gives an open or a delegation back at the end of a 4.0 COMPOUND. Linux asks for the file's attributes before
@@ -129,33 +194,34 @@ impl From<&Call> for RequestId {
 }
 
 /// SEQUENCE decides whether the rest is run, replayed or refused (RFC 8881 §2.10.6).
-async fn sequenced(
+fn sequenced(
     cx: &mut Cx,
     results: &Results,
     announced: usize,
-    args: sequence::Args,
+    args: &sequence::Args,
     ops: Vec<Op>,
     start: usize,
-) {
-    let begun = sequence::begin(cx, announced, start, &args);
-    let (slot, ok) = match begun {
+) -> Option<Work> {
+    match sequence::begin(cx, announced, start, args) {
         Err(status) => {
             cx.server.metrics.sequence.ended(status.into());
-            refuse(cx, &Op::Sequence(args), status);
+            cx.reply.write(&sequence::NUMBER);
+            cx.reply.write(&status);
+            cx.record(sequence::NUMBER, status);
             results.finish(cx, status, 1);
-            return;
+            None
         }
         Ok(Begun::Replay(bytes)) => {
             cx.server.metrics.sequence.ended(Outcome::ReplayHit);
             cx.reply.truncate(start);
             cx.reply.raw(&bytes);
-            return;
+            None
         }
         // SEQUENCE itself succeeds; the operation after it carries the news
         // (RFC 8881 §2.10.6.1.3).
         Ok(Begun::Unkept(ok, news)) => {
             cx.server.metrics.sequence.ended(Outcome::RetryUncached);
-            succeed(cx, &Op::Sequence(args), &ok);
+            succeed(cx, &ok);
             let (status, count) = match ops.first() {
                 Some(next) => {
                     let status = next.refusal().unwrap_or(news);
@@ -165,83 +231,102 @@ async fn sequenced(
                 None => (Status::Ok, 1),
             };
             results.finish(cx, status, count);
-            return;
+            None
         }
         Ok(Begun::New(slot, session, ok)) => {
             cx.server.metrics.sequence.began();
             cx.reply_limit = start.saturating_add(session.reply_limit);
             cx.mode = Mode::Session(session);
-            (slot, ok)
-        }
-    };
-    succeed(cx, &Op::Sequence(args), &ok);
-    let (status, count) = run_ops(cx, ops, 1).await;
-    results.finish(cx, status, count);
-    slot.finish(cx.reply.as_slice().get(start..).unwrap_or_default());
-}
-
-/// Runs operations until one fails. Returns the last status and the number of results,
-/// `before` included.
-async fn run_ops(cx: &mut Cx, ops: Vec<Op>, before: u32) -> (Status, u32) {
-    let mut count = before;
-    let mut ops = ops.into_iter();
-    while let Some(op) = ops.next() {
-        count += 1;
-        cx.is_last = ops.len() == 0;
-        let number = op.result_number();
-        let row = op.row();
-        let start = cx.reply.position();
-        let status = if let Some(status) = refusal(cx, &op, ops.as_slice().first()) {
-            status
-        } else {
-            cx.reply.write(&number);
-            cx.reply.write(&Status::Ok);
-            #[cfg(any(test, feature = "fuzzing"))]
-            let most = (start + FRAME).saturating_add(op.reply_room());
-            let status = op.run(cx).await;
-            #[cfg(any(test, feature = "fuzzing"))]
-            assert!(cx.reply.position() <= most, "{row:?} said it needs less");
-            // Only what changes nothing may find out this late; the others were refused.
-            let told = if cx.overflows() {
-                cx.too_big()
-            } else {
-                errors::fitting(cx.minor(), number, status)
-            };
-            if told != status {
-                cx.reply.truncate(start);
-            }
-            told
-        };
-        cx.record(number, status);
-        if status != Status::Ok {
-            // A failed operation has encoded its own result, unless it was refused here.
-            if cx.reply.position() == start {
-                encode_refusal(cx, row, status);
-            }
-            return (status, count);
+            succeed(cx, &ok);
+            Some(Work {
+                ops: ops.into_iter(),
+                count: 1,
+                keep: Keep::Slot(slot),
+            })
         }
     }
-    (Status::Ok, count)
+}
+
+/// An operation whose turn it is.
+struct Turned {
+    number: u32,
+    row: Option<&'static Row>,
+    /// Where its result starts.
+    start: usize,
+    /// Why it is not run.
+    refused: Option<Status>,
+    #[cfg(any(test, feature = "fuzzing"))]
+    most: usize,
+}
+
+/// Decides whether an operation is run, `rest` being those after it, and begins its result if so.
+fn begin(cx: &mut Cx, op: &Op, rest: &[Op]) -> Turned {
+    cx.is_last = rest.is_empty();
+    let row = op.row();
+    let begun = Turned {
+        number: op.result_number(),
+        row,
+        start: cx.reply.position(),
+        refused: refusal(cx, op, row, rest.first()),
+        #[cfg(any(test, feature = "fuzzing"))]
+        most: (cx.reply.position() + FRAME).saturating_add(op.reply_room()),
+    };
+    if begun.refused.is_none() {
+        cx.reply.write(&begun.number);
+        cx.reply.write(&Status::Ok);
+    }
+    begun
+}
+
+impl Turned {
+    /// What is told of an operation that has run, with this status.
+    fn told(&self, cx: &mut Cx, status: Status) -> Status {
+        #[cfg(any(test, feature = "fuzzing"))]
+        assert!(
+            cx.reply.position() <= self.most,
+            "{:?} said it needs less",
+            self.row
+        );
+        // Only what changes nothing may find out this late; the others were refused.
+        let told = if cx.overflows() {
+            cx.too_big()
+        } else {
+            errors::fitting(cx.minor(), self.number, status)
+        };
+        if told != status {
+            cx.reply.truncate(self.start);
+        }
+        told
+    }
+
+    fn end(&self, cx: &mut Cx, status: Status) {
+        cx.record(self.number, status);
+        // A failed operation has encoded its own result, unless it was refused here.
+        if status != Status::Ok && cx.reply.position() == self.start {
+            encode_refusal(cx, self.row, status);
+        }
+    }
 }
 
 /// What is decided from the table alone, before the operation does anything.
-fn refusal(cx: &Cx, op: &Op, next: Option<&Op>) -> Option<Status> {
-    if op.has(Flags::NEEDS_FH) && cx.current.is_none() {
+fn refusal(cx: &Cx, op: &Op, row: Option<&Row>, next: Option<&Op>) -> Option<Status> {
+    let flags = op.flags();
+    if flags.contains(Flags::NEEDS_FH) && cx.current.is_none() {
         return Some(Status::Nofilehandle);
     }
     if matches!(cx.mode, Mode::Session(_)) {
         if matches!(op, Op::Sequence(_)) {
             return Some(Status::SequencePos);
         }
-        if op.has(Flags::ALWAYS_ALONE) {
+        if flags.contains(Flags::ALWAYS_ALONE) {
             return Some(Status::NotOnlyOp);
         }
     }
-    if op.row().is_some_and(|row| cx.settings.blocks(row.name)) {
+    if row.is_some_and(|row| cx.settings.blocks(row.name)) {
         return Some(Status::Notsupp);
     }
     // Decided before any side effect (RFC 8881 §2.10.6.4).
-    let least = if op.has(Flags::MODIFIES) {
+    let least = if flags.contains(Flags::MODIFIES) {
         most_room(op, next)
     } else {
         FRAME
@@ -288,11 +373,11 @@ fn encode_refusal(cx: &mut Cx, row: Option<&Row>, status: Status) {
     }
 }
 
-fn succeed(cx: &mut Cx, op: &Op, body: &sequence::Ok) {
-    cx.reply.write(&op.result_number());
+fn succeed(cx: &mut Cx, body: &sequence::Ok) {
+    cx.reply.write(&sequence::NUMBER);
     cx.reply.write(&Status::Ok);
     cx.reply.write(body);
-    cx.record(op.result_number(), Status::Ok);
+    cx.record(sequence::NUMBER, Status::Ok);
 }
 
 /// The frame of COMPOUND4res around the results: status, tag, count.

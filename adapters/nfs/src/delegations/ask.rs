@@ -3,7 +3,7 @@
 
 use dittofs_sdk::vfs::{Attr, SetAttr, SetTime};
 
-use super::{Access, Reason, clear};
+use super::{Access, Reason, are_for_writing, clear};
 use crate::attr::{self, FAttr};
 use crate::callback::{Answer, Call};
 use crate::compound::Cx;
@@ -23,31 +23,21 @@ const TOUCHED: Bitmap = Bitmap::of(&[
     attr::TIME_MODIFY,
 ]);
 
-/// The attributes `wanted` of a file as they would be if its delegate had written all that it
-/// has; `attr` are the file system's.
+/// Whoever may have changed, without having told, what the attributes `wanted` of a file are.
+pub fn writer_elsewhere(cx: &Cx, object: &ShareObject, wanted: Bitmap) -> Option<Writer> {
+    if wanted.and(TOUCHED).is_empty() || !are_for_writing(cx) {
+        return None;
+    }
+    let files = &cx.server.state.files;
+    files.writer_elsewhere(&object.key(), cx.likely_client())
+}
+
+/// The attributes of a file as they would be if its delegate had written all that it has.
 pub async fn as_delegate_sees(
     cx: &Cx,
     object: &ShareObject,
-    wanted: Bitmap,
-    attr: Attr,
+    writer: Writer,
 ) -> Result<Attr, Status> {
-    if wanted.and(TOUCHED).is_empty() {
-        return Ok(attr);
-    }
-    let key = object.key();
-    match cx
-        .server
-        .state
-        .files
-        .writer_elsewhere(&key, cx.likely_client())
-    {
-        // A rare case, which must not make every GETATTR larger.
-        Some(writer) => Box::pin(seen_by(cx, object, writer)).await,
-        None => Ok(attr),
-    }
-}
-
-async fn seen_by(cx: &Cx, object: &ShareObject, writer: Writer) -> Result<Attr, Status> {
     if let Some(told) = ask(cx, object, &writer).await {
         return told.apply(cx, object, &writer).await;
     }

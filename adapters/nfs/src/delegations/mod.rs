@@ -26,7 +26,7 @@ use crate::state::files::{DelegationKind, Recall, Revoked, Touch};
 use crate::status::Status;
 use crate::types::ClientId;
 
-pub use ask::as_delegate_sees;
+pub use ask::{as_delegate_sees, writer_elsewhere};
 pub use grant::{Granted, Offer, Refusal, offer, take_back};
 pub use recall::{Reason, sweep};
 

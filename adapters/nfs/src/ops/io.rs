@@ -40,14 +40,44 @@ pub async fn file_for(
     access: OpenAccess,
     reason: Reason,
 ) -> Result<Usable, Status> {
-    let object = if access.writes() {
-        cx.writable()?
-    } else {
-        cx.share_object(Status::Isdir)?
-    }
-    .clone();
+    let object = object_for(cx, access)?;
     let stateid = actual(cx, stateid)?;
+    let special = stateid == StateId::READ_BYPASS || stateid == StateId::ANONYMOUS;
+    if !special && !object.is_named() {
+        let files = &cx.server.state.files;
+        let user = object.cred.uid;
+        let (client, file) = files.io(caller(cx), &stateid, &object.key(), access, user)?;
+        renew_by(cx, client)?;
+        cx.show(client);
+        if let Some(file) = file {
+            return Ok(Usable {
+                file,
+                _hold: None,
+                _owner: None,
+            });
+        }
+    }
+    // Rare, and boxed: it must not make every READ larger.
+    Box::pin(current_file(cx, stateid, access, reason)).await
+}
+
+async fn current_file(
+    cx: &mut Cx,
+    stateid: StateId,
+    access: OpenAccess,
+    reason: Reason,
+) -> Result<Usable, Status> {
+    let object = object_for(cx, access)?.clone();
     file_of(cx, &object, stateid, access, reason).await
+}
+
+/// The current object, for this access.
+fn object_for(cx: &Cx, access: OpenAccess) -> Result<&ShareObject, Status> {
+    if access.writes() {
+        cx.writable()
+    } else {
+        cx.share_object(Status::Isdir)
+    }
 }
 
 /// As [`file_for`], of this object, and under a stateid that is not the current one's name.

@@ -6,7 +6,7 @@
 
 use dittofs_sdk::vfs::{DirEntry, ReadDirLimit};
 
-use crate::attr::{self, Facts, FsFacts};
+use crate::attr::{self, Facts, FsFacts, Further};
 use crate::compound::{Cx, Operation};
 use crate::delegations;
 use crate::exports::{Object, PseudoDir, ShareObject};
@@ -94,7 +94,8 @@ impl Args {
     /// Adds entries of a directory in a share. Returns whether the last one is among them.
     async fn share(&self, cx: &mut Cx, dir: &ShareObject, page: &mut Page) -> Result<bool, Status> {
         let numbers_only = attr::needs_number_only(self.wanted);
-        let object = Object::Share(dir.clone());
+        // Stands for one entry after the other.
+        let mut object = Object::Share(dir.clone());
         let fs = attr::fs_facts(cx, &object, self.wanted).await?;
         let mut after = self.cookie;
         loop {
@@ -115,7 +116,7 @@ impl Args {
                     Err(_) if page.entries > 0 => return Ok(false),
                     Err(status) => return Err(status),
                 }
-                if !self.share_entry(cx, dir, &fs, entry, page).await? {
+                if !self.share_entry(cx, &fs, &mut object, entry, page).await? {
                     return Ok(false);
                 }
             }
@@ -138,7 +139,9 @@ impl Args {
             && delegations::are_for_writing(cx)
         {
             let object = dir.sibling(node.handle);
-            node.attr = delegations::as_delegate_sees(cx, &object, self.wanted, node.attr).await?;
+            if let Some(writer) = delegations::writer_elsewhere(cx, &object, self.wanted) {
+                node.attr = delegations::as_delegate_sees(cx, &object, writer).await?;
+            }
         }
         Ok(())
     }
@@ -146,8 +149,8 @@ impl Args {
     async fn share_entry(
         &self,
         cx: &mut Cx,
-        dir: &ShareObject,
         fs: &FsFacts,
+        object: &mut Object,
         entry: &DirEntry,
         page: &mut Page,
     ) -> Result<bool, Status> {
@@ -160,19 +163,24 @@ impl Args {
             // It vanished while the directory was read.
             return Ok(true);
         };
-        let object = Object::Share(dir.sibling(node.handle));
-        let further = match attr::further(&object, self.wanted).await {
-            Err(Status::Stale) => return Ok(true),
-            // One entry fails, not the directory (RFC 8881 §5.8.1.12).
-            Err(status) if self.wanted.contains(attr::RDATTR_ERROR) => {
-                return Ok(page.add(cx, &entry.name, entry.cookie, |w| {
-                    attr::encode_error(status, w);
-                }));
+        if let Object::Share(object) = object {
+            object.handle = node.handle;
+        }
+        let further = if attr::needs_more(self.wanted) {
+            match attr::further(object, self.wanted).await {
+                Err(Status::Stale) => return Ok(true),
+                // One entry fails, not the directory (RFC 8881 §5.8.1.12).
+                Err(status) if self.wanted.contains(attr::RDATTR_ERROR) => {
+                    return Ok(page.add(cx, &entry.name, entry.cookie, |w| {
+                        attr::encode_error(status, w);
+                    }));
+                }
+                further => further?,
             }
-            further => further?,
+        } else {
+            Further::default()
         };
-        let facts = Facts::new(*fs, &object, node.attr, self.wanted, cx);
-        let facts = Facts { further, ..facts };
+        let facts = Facts::of_entry(*fs, object, node.attr, further);
         Ok(page.add(cx, &entry.name, entry.cookie, |w| {
             facts.encode(self.wanted, w);
         }))
