@@ -3,6 +3,7 @@
 //! A family is registered once per process; whoever registers it again, such as an adapter after
 //! a restart, finds the same cells, so that no series starts over.
 
+mod cells;
 mod process;
 
 use std::collections::HashMap;
@@ -12,10 +13,9 @@ use dittofs_sdk::Error;
 use dittofs_sdk::metrics::{Cell, Family, FamilyKind, FamilySpec};
 use parking_lot::Mutex;
 use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
-use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, TextEncoder,
-};
+use prometheus::{Encoder, HistogramOpts, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+
+use cells::{Counter, Counters, Histogram, Histograms};
 
 /// Most families that adapters may register.
 const MAX_FAMILIES: usize = 2000;
@@ -98,14 +98,14 @@ impl Metrics {
         let failed = |e: prometheus::Error| Error::failed(format!("metric {}: {e}", spec.name));
         match &spec.kind {
             FamilyKind::Counter => self.series(
-                IntCounterVec::new(Opts::new(&spec.name, &spec.help), &labels).map_err(failed)?,
+                Counters::family(Opts::new(&spec.name, &spec.help), &labels).map_err(failed)?,
             ),
             FamilyKind::Gauge => self.series(
                 IntGaugeVec::new(Opts::new(&spec.name, &spec.help), &labels).map_err(failed)?,
             ),
             FamilyKind::Histogram(buckets) => {
                 let opts = HistogramOpts::new(&spec.name, &spec.help).buckets(buckets.clone());
-                self.series(HistogramVec::new(opts, &labels).map_err(failed)?)
+                self.series(Histograms::family(opts, &labels).map_err(failed)?)
             }
         }
         .map_err(failed)
@@ -203,9 +203,9 @@ impl<M: Record> Cell for Held<M> {
     }
 }
 
-impl Record for IntCounter {
+impl Record for Counter {
     fn add(&self, delta: i64) {
-        self.inc_by(u64::try_from(delta).unwrap_or(0));
+        Counter::add(self, u64::try_from(delta).unwrap_or(0));
     }
 }
 
