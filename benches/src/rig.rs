@@ -13,6 +13,7 @@ use dittofs_nfs::connection::Connection;
 use dittofs_nfs::exports::Exports;
 use dittofs_nfs::identity::Identity;
 use dittofs_nfs::metrics::Metrics;
+use dittofs_nfs::near::Near;
 use dittofs_nfs::ops::sequence;
 use dittofs_nfs::rpc::{Auth, Call};
 use dittofs_nfs::server::Server;
@@ -88,12 +89,7 @@ impl Rig {
         call.size = args.len();
         let request = Request::decode(args).unwrap();
         let reply = Buffer::with_capacity(512);
-        let served = pin!(compound::serve(
-            Arc::clone(&self.server),
-            call,
-            request,
-            reply
-        ));
+        let served = pin!(compound::serve(&self.server, call, request, reply));
         match served.poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(reply) => reply,
             Poll::Pending => panic!("the memory file system never waits"),
@@ -104,7 +100,7 @@ impl Rig {
     pub fn cx(&self) -> Cx {
         let now = Instant::now();
         Cx {
-            server: Arc::clone(&self.server),
+            server: Near::new(&self.server),
             settings: self.server.settings(),
             call: self.call.clone(),
             mode: Mode::Lone(Minor::V41),

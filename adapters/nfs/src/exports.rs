@@ -16,6 +16,7 @@ use dittofs_sdk::{Share, Shares, Squash};
 use uuid::Uuid;
 
 use crate::named::{self, NamedAttributes};
+use crate::near::{Near, Spread};
 use crate::rpc::{Auth, Call};
 use crate::status::Status;
 use crate::types::{FH_MAX, FileHandle};
@@ -30,6 +31,7 @@ pub struct Exports {
 /// Where a share hangs in the pseudo file system.
 struct Junction {
     share: Arc<Share>,
+    near: Spread<Share>,
     tree: Tree,
     /// The pseudo directory that holds it.
     parent: u64,
@@ -104,7 +106,7 @@ pub struct PseudoDir {
 #[derive(Clone)]
 pub struct ShareObject {
     /// The share.
-    pub share: Arc<Share>,
+    pub share: Near<Share>,
     /// Which of the share's trees it is in.
     pub tree: Tree,
     /// The object.
@@ -182,6 +184,7 @@ impl Exports {
     /// Hangs both trees of a share at the entry `id` of a pseudo directory.
     fn join(&mut self, share: &Arc<Share>, parent: u64, id: u64) {
         let junction = |share, tree| Junction {
+            near: Spread::new(&share),
             share,
             tree,
             parent,
@@ -222,7 +225,7 @@ impl Exports {
             return None;
         }
         Some(ShareObject {
-            share: Arc::clone(&junction.share),
+            share: Near::new(&junction.share),
             tree: junction.tree,
             handle: handle(&object.handle).ok()?,
             cred: object.cred.clone(),
@@ -287,7 +290,7 @@ fn admit(junction: &Junction, call: &Call, handle: Handle) -> Option<ShareObject
         return None;
     }
     Some(ShareObject {
-        share: Arc::clone(share),
+        share: junction.near.of(call.connection.id).clone(),
         tree: junction.tree,
         handle,
         cred: squash(share, &call.auth),
@@ -342,7 +345,7 @@ impl ShareObject {
     #[must_use]
     pub fn sibling(&self, handle: Handle) -> Self {
         Self {
-            share: Arc::clone(&self.share),
+            share: self.share.clone(),
             tree: self.tree,
             handle,
             cred: self.cred.clone(),

@@ -37,6 +37,7 @@ pub mod exports;
 pub mod identity;
 pub mod metrics;
 pub mod named;
+pub mod near;
 pub mod ops;
 pub mod recovery;
 pub mod rpc;

@@ -92,8 +92,8 @@ impl Server {
     }
 
     /// The settings now.
-    pub fn settings(&self) -> Arc<Settings> {
-        self.settings.load_full()
+    pub fn settings(&self) -> Guard<Arc<Settings>> {
+        self.settings.load()
     }
 
     /// Puts settings into force, from the next COMPOUND on.

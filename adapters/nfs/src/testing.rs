@@ -202,8 +202,7 @@ impl Harness {
             digest: self.server.digest(args),
         };
         let request = Request::decode(Bytes::copy_from_slice(args)).unwrap();
-        let reply =
-            compound::serve(Arc::clone(&self.server), call, request, Buffer::default()).await;
+        let reply = compound::serve(&self.server, call, request, Buffer::default()).await;
         Bytes::copy_from_slice(&reply)
     }
 

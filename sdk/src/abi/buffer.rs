@@ -1,11 +1,28 @@
-//! Reading into the unused room of a [`Buffer`] without zeroing it first.
+//! Appending to a [`Buffer`]: without zeroing what is read into, and without a call for the few
+//! bytes at a time that replies are made of.
 
 use std::mem::MaybeUninit;
-use std::slice;
+use std::{ptr, slice};
 
 use crate::vfs::Buffer;
 
 impl Buffer {
+    /// Appends `bytes`.
+    #[inline]
+    pub fn extend_from_slice(&mut self, bytes: &[u8]) {
+        let len = self.0.len();
+        if self.0.capacity() - len < bytes.len() {
+            self.0.reserve(bytes.len());
+        }
+        // SAFETY: there is room for as many bytes behind the first `len`, and nobody else's borrow
+        // reaches into it.
+        unsafe {
+            let room = self.0.as_mut_ptr().add(len);
+            ptr::copy_nonoverlapping(bytes.as_ptr(), room, bytes.len());
+            self.0.set_len(len + bytes.len());
+        }
+    }
+
     /// Makes room for `additional` bytes, has `fill` write to the start of that room, and
     /// appends as many bytes as `fill` answers. At most `additional` are appended.
     ///

@@ -25,12 +25,6 @@ impl Buffer {
         self.0.reserve(additional);
     }
 
-    /// Appends `bytes`.
-    #[inline]
-    pub fn extend_from_slice(&mut self, bytes: &[u8]) {
-        self.0.extend_from_copy_slice(bytes);
-    }
-
     /// Grows with zeros, or cuts, to `len` bytes.
     pub fn resize(&mut self, len: usize) {
         self.0.resize(len, 0);

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use arc_swap::Guard;
+
 use crate::exports::{Object, ShareObject};
 use crate::metrics::Stopwatch;
+use crate::near::Near;
 use crate::rpc::Call;
 use crate::server::Server;
 use crate::settings::Settings;
@@ -65,9 +68,9 @@ pub enum Mode {
 /// The context of one running COMPOUND.
 pub struct Cx {
     /// The server.
-    pub server: Arc<Server>,
+    pub server: Near<Server>,
     /// The settings in force when the COMPOUND started; all of it uses them.
-    pub settings: Arc<Settings>,
+    pub settings: Guard<Arc<Settings>>,
     /// Who calls, over which connection.
     pub call: Call,
     /// The minor version's part.

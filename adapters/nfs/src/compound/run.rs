@@ -10,6 +10,7 @@ use super::{Cx, Mode, Plan, Request};
 use crate::delegations;
 use crate::errors;
 use crate::metrics::Outcome;
+use crate::near::Near;
 use crate::ops::sequence;
 use crate::rpc::Call;
 use crate::server::Server;
@@ -24,7 +25,16 @@ use crate::xdr::Writer;
 /// Executes a COMPOUND and appends COMPOUND4res to `reply`.
 ///
 /// What it holds while it runs is as small as can be: it is moved at least once, as a whole.
-pub async fn serve(server: Arc<Server>, call: Call, request: Request, reply: Buffer) -> Buffer {
+pub fn serve(
+    server: &Arc<Server>,
+    call: Call,
+    request: Request,
+    reply: Buffer,
+) -> impl Future<Output = Buffer> + Send + use<> {
+    run(call.connection.server(server), call, request, reply)
+}
+
+async fn run(server: Near<Server>, call: Call, request: Request, reply: Buffer) -> Buffer {
     let settings = server.settings();
     let now = server.now();
     let Some(minor) = Minor::from_number(request.minor).filter(|minor| settings.accepts(*minor))

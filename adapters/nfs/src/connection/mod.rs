@@ -10,12 +10,13 @@
 mod haste;
 mod replies;
 
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 
 use bytes::Bytes;
@@ -28,6 +29,7 @@ use tokio::time::Instant;
 use self::haste::Haste;
 use self::replies::Replies;
 use crate::compound::{self, Request};
+use crate::near::Near;
 use crate::rpc::{Call, Header, Procedure, Records, Rejection, begin_reply, reject, reply_xid};
 use crate::server::Server;
 use crate::state::Link;
@@ -41,7 +43,6 @@ const IN_FLIGHT: usize = 256;
 const BATCH: usize = 256 * 1024;
 
 /// What operations know of the connection they came over.
-#[derive(Debug)]
 pub struct Connection {
     /// Unique in this server's life.
     pub id: u64,
@@ -53,6 +54,8 @@ pub struct Connection {
     pub link: Arc<Link>,
     /// Whose requests come over it, in 4.0.
     pub users: Users,
+    /// The server, as the requests of this connection hold it.
+    server: OnceLock<Near<Server>>,
 }
 
 /// The 4.0 clients that were seen on a connection: most operations do not say whose they are, but most
@@ -292,7 +295,7 @@ impl Service {
         };
         let reply = begin_reply(self.replies.spare(), xid);
         Some(Box::pin(compound::serve(
-            Arc::clone(&self.server),
+            &self.server,
             call,
             request,
             reply,
@@ -325,6 +328,15 @@ impl Drop for UnderWay {
     }
 }
 
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("id", &self.id)
+            .field("peer", &self.peer)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Connection {
     /// A connection with a number of its own.
     pub fn new(peer: SocketAddr, local: SocketAddr) -> Self {
@@ -336,7 +348,13 @@ impl Connection {
             local,
             link: Link::new(id),
             users: Users::default(),
+            server: OnceLock::new(),
         }
+    }
+
+    /// The server, as the requests of this connection hold it.
+    pub fn server(&self, server: &Arc<Server>) -> Near<Server> {
+        self.server.get_or_init(|| Near::new(server)).clone()
     }
 }
 

@@ -96,8 +96,7 @@ impl World {
             size: 60 + args.len(),
             digest: self.server.digest(args),
         };
-        let server = Arc::clone(&self.server);
-        let reply = compound::serve(server, call, request, Buffer::default()).await;
+        let reply = compound::serve(&self.server, call, request, Buffer::default()).await;
         Some(Bytes::copy_from_slice(&reply))
     }
 

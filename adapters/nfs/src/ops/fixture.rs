@@ -18,6 +18,7 @@ use crate::connection::Connection;
 use crate::exports::Exports;
 use crate::identity::Identity;
 use crate::metrics::Metrics;
+use crate::near::Near;
 use crate::rpc::{Auth, Call};
 use crate::server::Server;
 use crate::settings::Settings;
@@ -74,7 +75,7 @@ impl Fixture {
     pub(crate) fn cx(&self, minor: Minor) -> Cx {
         let address = SocketAddr::from(([127, 0, 0, 1], 1000));
         Cx {
-            server: Arc::clone(&self.server),
+            server: Near::new(&self.server),
             settings: self.server.settings(),
             call: Call {
                 connection: Arc::new(Connection::new(address, address)),

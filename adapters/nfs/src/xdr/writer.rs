@@ -38,6 +38,7 @@ impl Writer {
     }
 
     /// Bytes written.
+    #[inline]
     pub fn position(&self) -> usize {
         self.buffer.len()
     }
@@ -48,11 +49,13 @@ impl Writer {
     }
 
     /// Appends one value.
+    #[inline]
     pub fn write<T: Encode + ?Sized>(&mut self, value: &T) {
         value.encode(self);
     }
 
     /// Appends bytes as they are, without length or padding.
+    #[inline]
     pub fn raw(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
     }
@@ -85,24 +88,28 @@ impl Writer {
 }
 
 impl Encode for u32 {
+    #[inline]
     fn encode(&self, writer: &mut Writer) {
         writer.raw(&self.to_be_bytes());
     }
 }
 
 impl Encode for i32 {
+    #[inline]
     fn encode(&self, writer: &mut Writer) {
         writer.raw(&self.to_be_bytes());
     }
 }
 
 impl Encode for u64 {
+    #[inline]
     fn encode(&self, writer: &mut Writer) {
         writer.raw(&self.to_be_bytes());
     }
 }
 
 impl Encode for i64 {
+    #[inline]
     fn encode(&self, writer: &mut Writer) {
         writer.raw(&self.to_be_bytes());
     }
