@@ -115,7 +115,7 @@ pub(super) const RULES: &[Rule] = &[
     rule(57, "c", ""),
     rule(58, "b", ""),
     rule(59, "sUU", ""),
-    but(rule(60, "ssUUUbb0", "YUuvbb"), OFFLOAD_NO_REQS, "bb"),
+    but(rule(60, "yyOOObb0", "YUuvbb"), OFFLOAD_NO_REQS, "bb"),
     rule(61, "sM", ""),
     rule(62, "sUU", ""),
     rule(63, "sUUm", "m"),

@@ -32,6 +32,9 @@ const PUTFH: u32 = 22;
 const PUTROOTFH: u32 = 24;
 const RENAME: u32 = 29;
 const SAVEFH: u32 = 32;
+const WRITE: u32 = 38;
+const OFFLOAD_CANCEL: u32 = 66;
+const OFFLOAD_STATUS: u32 = 67;
 
 const EXPIRED: u32 = 10011;
 const STALE_CLIENTID: u32 = 10022;
@@ -97,6 +100,7 @@ impl Machine {
             5 => self.lone(from, pick).await,
             6..=8 => self.numbered(from, pick).await,
             9 => self.open(from, pick).await,
+            10 => self.copy(from, pick).await,
             _ => self.sequenced(from, pick).await,
         }
     }
@@ -205,9 +209,40 @@ impl Machine {
         if numbered {
             self.send(from, 0, &ops, false).await;
         } else {
-            let number = self.clients[from].slots[0].wrapping_add(1);
-            self.in_session(from, 0, number, ops, true).await;
+            self.in_turn(from, ops).await;
         }
+    }
+
+    /// A COPY with which nothing is wrong if it is of 4.2 and the files are there, and a question about it.
+    async fn copy(&mut self, from: usize, pick: &mut Choices<'_>) {
+        self.clients[from].known.numbered = false;
+        if self.clients[from].known.latest_session().is_none() {
+            self.arrive_41(from, pick).await;
+        }
+        let at = |name: &[u8]| {
+            let mut lookup = Writer::default();
+            lookup.opaque(name);
+            share().into_iter().chain([(LOOKUP, lookup)])
+        };
+        let mut write = Writer::default();
+        write.raw(&[0; 16 + 8 + 4]);
+        write.opaque(b"content");
+        let mut copy = Writer::default();
+        copy.raw(&[0; 2 * 16 + 3 * 8 + 3 * 4]);
+        let mut ops: Ops = at(b"a").collect();
+        ops.extend([(WRITE, write), (SAVEFH, Writer::default())]);
+        ops.extend(at(b"b"));
+        ops.extend([(GETFH, Writer::default()), (COPY, copy)]);
+        self.in_turn(from, ops).await;
+        let mut ops: Ops = at(b"b").collect();
+        let about = pick.one_of(&[OFFLOAD_CANCEL, OFFLOAD_STATUS]);
+        ops.push(self.written(from, about, pick));
+        self.in_turn(from, ops).await;
+    }
+
+    async fn in_turn(&mut self, from: usize, ops: Ops) {
+        let number = self.clients[from].slots[0].wrapping_add(1);
+        self.in_session(from, 0, number, ops, true).await;
     }
 
     /// One operation of 4.1 or 4.2 without a session.
@@ -291,6 +326,10 @@ impl Machine {
             }
             if [COPY, CLONE].contains(&op.0) {
                 ops.push((SAVEFH, Writer::default()));
+                if !pick.rarely(16) {
+                    ops.extend(share());
+                    ops.push(self.written(from, LOOKUP, pick));
+                }
             }
             let opens = op.0 == OPEN;
             ops.push(op);
@@ -303,8 +342,9 @@ impl Machine {
 
     fn operation(&mut self, from: usize, pick: &mut Choices<'_>) -> (u32, Writer) {
         // What makes state comes more often than its share of the table.
-        const FREQUENT: [u32; 20] = [
-            18, 18, 18, 12, 4, 14, 10, 15, 38, 25, 9, 28, 29, 34, 21, 20, 72, 73, 73, 75,
+        const FREQUENT: [u32; 24] = [
+            18, 18, 18, 12, 4, 14, 10, 15, 38, 25, 9, 28, 29, 34, 21, 20, 72, 73, 73, 75, 60, 60,
+            66, 67,
         ];
         let number = if pick.rarely(96) {
             RULES[pick.below(RULES.len())].number

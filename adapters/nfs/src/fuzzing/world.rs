@@ -58,6 +58,9 @@ impl World {
             lease_time: LEASE,
             courtesy_time: COURTESY,
             max_clients: 16,
+            // Most copies go on in the background.
+            copy_threshold: 2,
+            max_async_copies_per_client: 2,
             ..Settings::default()
         };
         let server = Server::new(

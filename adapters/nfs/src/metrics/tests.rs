@@ -13,7 +13,7 @@ use crate::settings::Settings;
 use crate::state::{Begun, Link, Principal, RequestInfo};
 use crate::status::Status;
 use crate::table::ROWS;
-use crate::testing::{Channel, Client41, Compound, Harness, Slow, Wire};
+use crate::testing::{Channel, Client41, Compound, CopyArgs, Harness, Slow, Wire};
 use crate::types::SessionId;
 
 const ERRORS: &str = "dittofs_nfs_sequence_errors_total";
@@ -452,4 +452,21 @@ fn every_family_is_documented() {
             "{family}"
         );
     }
+}
+
+#[tokio::test]
+async fn copies_and_their_bytes_are_counted() {
+    let (host, h) = metered();
+    let client = h.client42("a").await;
+    let a = client.written("a", b"0123456789").await;
+    let b = client.written("b", b"").await;
+    let copy = |args| client.copy(("a", a), ("b", b), args);
+    copy(CopyArgs::default()).run().await.ok();
+    let ended = |result| host.metric("dittofs_nfs_copies_total", &["synchronous", result]);
+    assert_eq!(ended("completed"), Some(1));
+    assert_eq!(total(&host, "dittofs_nfs_bytes_copied_total"), 10);
+    assert_eq!(total(&host, "dittofs_nfs_copies_active"), 0);
+    client.file("b").close_file(0, b).run().await.ok();
+    assert_eq!(copy(CopyArgs::default()).status().await, Status::BadStateid);
+    assert_eq!(total(&host, "dittofs_nfs_bytes_copied_total"), 10);
 }
