@@ -27,13 +27,13 @@ pub struct Request<R> {
     pub replied: R,
 }
 
-/// Goes on with a copy in the background. As long as it may write, `holds` keep delegations from being
+/// Goes on with a copy in the background. As long as it may write, `hold` keeps delegations from being
 /// granted that it would stand against. Its result is told after the reply to the request.
 pub fn begin<R>(
     server: &Arc<Server>,
     job: Arc<Job>,
     copy: Transfer,
-    holds: Vec<Hold>,
+    hold: Hold,
     request: Request<R>,
 ) where
     R: Future<Output = Result<(), Lost>> + Send + 'static,
@@ -42,7 +42,7 @@ pub fn begin<R>(
     let server = Arc::clone(server);
     tokio::spawn(async move {
         let end = run(&server, &job, copy).await;
-        drop(holds);
+        drop(hold);
         running.end(end);
         if end != End::Unwanted {
             report::tell(&server, &job, request).await;

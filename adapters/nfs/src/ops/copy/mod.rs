@@ -17,7 +17,7 @@ use super::io::{self, Usable};
 use super::write::Stable;
 use crate::compound::{Cx, Operation};
 use crate::copies::{self, Side, Transfer, Warrant};
-use crate::delegations::{self, Hold, Reason};
+use crate::delegations::{self, Reason};
 use crate::exports::{Object, ShareObject};
 use crate::metrics::CopyEnd;
 use crate::state::copies::{Order, Place};
@@ -224,7 +224,10 @@ async fn in_background(
     if !cx.server.callbacks.reaches(&session.client) {
         return Ok(None);
     }
-    let holds = holds(cx, pair).await?;
+    // Nobody gets a delegation of the target as long as the copy may write.
+    let target = pair.target.0.key();
+    let access = delegations::Access::new(cx, target, Touch::Change, Reason::ReadWrite);
+    let hold = delegations::clear_for_long(cx, access).await?;
     let order = Order {
         client: session.client.id,
         user: pair.target.0.cred.uid,
@@ -245,18 +248,8 @@ async fn in_background(
         replied: cx.call.connection.link.line.after_reply(cx.call.xid),
     };
     let copy = copy(args, pair, opened, total);
-    copies::begin(&cx.server, job, copy, holds, request);
+    copies::begin(&cx.server, job, copy, hold, request);
     Ok(Some(ok))
-}
-
-/// Sees to it that nobody gets a delegation of either file that the copy stands against.
-async fn holds(cx: &Cx, pair: &Pair) -> Result<Vec<Hold>, Status> {
-    let mut holds = Vec::with_capacity(2);
-    for ((object, _), touch) in [(&pair.source, Touch::Look), (&pair.target, Touch::Change)] {
-        let access = delegations::Access::new(cx, object.key(), touch, Reason::ReadWrite);
-        holds.push(delegations::clear_for_long(cx, access).await?);
-    }
-    Ok(holds)
 }
 
 fn place((object, attr): &(ShareObject, Attr)) -> Place {
