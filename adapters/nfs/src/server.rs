@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::callback::Callbacks;
-use crate::connection::{self, Connection};
+use crate::connection::{self, Connection, Load};
 use crate::copies::Copier;
 use crate::delegations::{self, Delegations};
 use crate::exports::Exports;
@@ -40,6 +40,8 @@ pub struct Server {
     /// What is counted.
     pub metrics: Metrics,
     pub(crate) records: Records,
+    /// What COMPOUNDs that were not ready at once take.
+    pub(crate) load: Load,
     settings: Arc<ArcSwap<Settings>>,
     exports: ArcSwap<Exports>,
     /// Keyed at random, so that nobody can make two requests look the same.
@@ -67,6 +69,7 @@ impl Server {
             copier: Copier::default(),
             metrics,
             records: Records::default(),
+            load: Load::default(),
             settings,
             exports: ArcSwap::from_pointee(exports),
             digests: ahash::RandomState::new(),

@@ -54,4 +54,10 @@ impl Request {
             ops,
         })
     }
+
+    /// The most bytes that its results may have, the limits of the session and the settings apart.
+    pub fn most_reply(&self) -> usize {
+        let rooms = self.ops.iter().map(Op::reply_room);
+        rooms.fold(0, usize::saturating_add)
+    }
 }

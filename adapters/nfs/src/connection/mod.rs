@@ -6,9 +6,15 @@
 //! goes on reading. Calls to the client leave with the replies, and its replies to them are told
 //! from its calls by their type (RFC 8881 §2.10.3.1: one connection may carry both). A COMPOUND that has started is never cancelled, also not when its
 //! connection goes away: a retry on another connection finds its reply in the slot.
+//!
+//! What a client makes the server keep is bounded: nothing is received while its replies do not leave, or while its
+//! COMPOUNDs under way are many or large ([`waiting`]). TCP then holds the client back.
 
 mod haste;
 mod replies;
+#[cfg(test)]
+mod tests;
+mod waiting;
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -23,11 +29,11 @@ use bytes::Bytes;
 use dittofs_sdk::vfs::Buffer;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use self::haste::Haste;
 use self::replies::Replies;
+use self::waiting::Waiting;
 use crate::compound::{self, Request};
 use crate::near::Near;
 use crate::rpc::{Call, Header, Procedure, Records, Rejection, begin_reply, reject, reply_xid};
@@ -35,9 +41,8 @@ use crate::server::Server;
 use crate::state::Link;
 use crate::types::ClientId;
 
-/// COMPOUNDs of one connection that may be under way at once; beyond, the connection is not
-/// read, and TCP holds the client back.
-const IN_FLIGHT: usize = 256;
+pub use self::waiting::Load;
+
 /// Bytes of replies that are collected before they are written, and before other connections get
 /// their turn.
 const BATCH: usize = 256 * 1024;
@@ -106,19 +111,15 @@ pub async fn serve(server: Arc<Server>, mut stream: TcpStream, connection: Conne
     let line = Arc::clone(&service.connection.link.line);
     let server = Arc::clone(&service.server);
     let mut draining = pin!(server.draining());
-    let mut waiting = Waiting(JoinSet::new());
+    let mut waiting = Waiting::new(&server);
     let mut open = true;
     let mut record_since = None;
     loop {
-        while open && waiting.0.len() < IN_FLIGHT {
-            let Some(compound) = service.next_pending(&mut open).await else {
+        while open && waiting.has_room() {
+            let Some((compound, weight)) = service.next_pending(&mut open).await else {
                 break;
             };
-            let under_way = UnderWay::new(&service.server);
-            waiting.0.spawn(async move {
-                let _under_way = under_way;
-                compound.await
-            });
+            waiting.push(compound, weight);
         }
         if line.is_open() {
             // Behind the replies: none of them waits for a callback.
@@ -129,13 +130,13 @@ pub async fn serve(server: Arc<Server>, mut stream: TcpStream, connection: Conne
         if !service.replies.write_to(&stream).await {
             return;
         }
-        let readable = open && waiting.0.len() < IN_FLIGHT;
+        let readable = open && waiting.has_room();
         if readable && service.records.has_next() {
             // The batch is full. Others may be waiting for their first reply.
             tokio::task::yield_now().await;
             continue;
         }
-        if !open && waiting.0.is_empty() {
+        if !open && waiting.is_empty() {
             return;
         }
         let between = service.records.is_between();
@@ -149,13 +150,11 @@ pub async fn serve(server: Arc<Server>, mut stream: TcpStream, connection: Conne
         });
         tokio::select! {
             biased;
-            Some(mut done) = waiting.0.join_next(), if !waiting.0.is_empty() => loop {
-                // It panicked. Its client learns that from the connection, and what became of
-                // the request from its retry on another one.
-                let Ok(reply) = done else { return };
+            mut ended = waiting.ended(), if !waiting.is_empty() => loop {
+                let Ok(reply) = ended else { return };
                 service.queue(reply);
-                match waiting.0.try_join_next() {
-                    Some(next) => done = next,
+                match waiting.also_ended() {
+                    Some(next) => ended = next,
                     None => break,
                 }
             },
@@ -163,19 +162,10 @@ pub async fn serve(server: Arc<Server>, mut stream: TcpStream, connection: Conne
                 open = ready && service.receive(&mut stream).await;
             }
             () = line.rung(), if line.is_open() => {}
-            () = &mut draining, if readable && between && waiting.0.is_empty() => {
+            () = &mut draining, if readable && between && waiting.is_empty() => {
                 open = false;
             }
         }
-    }
-}
-
-/// COMPOUNDs that were not ready at once. They run to their end also without the connection.
-struct Waiting(JoinSet<Buffer>);
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.0.detach_all();
     }
 }
 
@@ -225,8 +215,9 @@ impl Service {
         }
     }
 
-    /// Answers complete records in place, up to the first that is not ready at once.
-    async fn next_pending(&mut self, open: &mut bool) -> Option<Compound> {
+    /// Answers complete records in place, up to the first that is not ready at once; and how many bytes its
+    /// request and reply may have.
+    async fn next_pending(&mut self, open: &mut bool) -> Option<(Compound, usize)> {
         while self.replies.len() < BATCH {
             let record = match self.records.take() {
                 Ok(Some(record)) => {
@@ -243,19 +234,19 @@ impl Service {
                     return None;
                 }
             };
-            let Some(mut compound) = self.answer(record, open) else {
+            let Some((mut compound, weight)) = self.answer(record, open) else {
                 continue;
             };
             match poll_fn(|cx| Poll::Ready(compound.as_mut().poll(cx))).await {
                 Poll::Ready(reply) => self.queue(reply),
-                Poll::Pending => return Some(compound),
+                Poll::Pending => return Some((compound, weight)),
             }
         }
         None
     }
 
     /// Answers what needs no COMPOUND at once, else returns the COMPOUND to run.
-    fn answer(&mut self, record: Bytes, open: &mut bool) -> Option<Compound> {
+    fn answer(&mut self, record: Bytes, open: &mut bool) -> Option<(Compound, usize)> {
         let size = record.len();
         let line = &self.connection.link.line;
         if line.is_open()
@@ -285,6 +276,7 @@ impl Service {
             self.queue(reject(Buffer::default(), xid, Rejection::GarbageArgs));
             return None;
         };
+        let weight = size.saturating_add(request.most_reply());
         let call = Call {
             connection: Arc::clone(&self.connection),
             peer: self.connection.peer,
@@ -294,12 +286,8 @@ impl Service {
             digest,
         };
         let reply = begin_reply(self.replies.spare(), xid);
-        Some(Box::pin(compound::serve(
-            &self.server,
-            call,
-            request,
-            reply,
-        )))
+        let compound = compound::serve(&self.server, call, request, reply);
+        Some((Box::pin(compound), weight))
     }
 
     /// Appends one reply to the batch; its first four bytes are room for the record mark.
@@ -309,22 +297,6 @@ impl Service {
             line.replied(u32::from_be_bytes(*xid));
         }
         self.replies.push(reply);
-    }
-}
-
-/// Counts a COMPOUND that was not answered at once, also when it panics.
-struct UnderWay(Arc<Server>);
-
-impl UnderWay {
-    fn new(server: &Arc<Server>) -> Self {
-        server.metrics.in_flight.add(1);
-        Self(Arc::clone(server))
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.metrics.in_flight.add(-1);
     }
 }
 
@@ -355,168 +327,5 @@ impl Connection {
     /// The server, as the requests of this connection hold it.
     pub fn server(&self, server: &Arc<Server>) -> Near<Server> {
         self.server.get_or_init(|| Near::new(server)).clone()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::SocketAddr;
-    use std::sync::Arc;
-
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::{TcpListener, TcpStream};
-
-    use crate::exports::Exports;
-    use crate::identity::Identity;
-    use crate::metrics::Metrics;
-    use crate::server::Server;
-    use crate::settings::Settings;
-    use crate::types::ClientId;
-    use crate::workers::Workers;
-
-    #[test]
-    fn one_client_is_told_from_several() {
-        let users = super::Users::default();
-        assert_eq!(users.only(), None);
-        users.note(ClientId(7));
-        users.note(ClientId(7));
-        assert_eq!(users.only(), Some(ClientId(7)));
-        users.note(ClientId(8));
-        users.note(ClientId(7));
-        assert_eq!(users.only(), None);
-    }
-
-    async fn serve(settings: Settings) -> (Arc<Server>, SocketAddr) {
-        let shares: dittofs_sdk::Shares = Arc::from([]);
-        let identity = Identity::new(uuid::Uuid::nil(), 1);
-        let server = Server::new(
-            settings,
-            Exports::new(&shares),
-            identity,
-            Metrics::default(),
-        );
-        let server = Arc::new(server);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(Arc::clone(&server).accept(listener, Arc::new(Workers::none())));
-        (server, address)
-    }
-
-    /// One record that holds these words.
-    fn record(words: &[u32]) -> Vec<u8> {
-        let mark = (words.len() * 4) as u32 | 1 << 31;
-        std::iter::once(&mark)
-            .chain(words)
-            .flat_map(|word| word.to_be_bytes())
-            .collect()
-    }
-
-    fn null_call(xid: u32) -> Vec<u8> {
-        record(&[xid, 0, 2, 100_003, 4, 0, 0, 0, 0, 0])
-    }
-
-    async fn reply(stream: &mut TcpStream) -> Vec<u32> {
-        let mark = stream.read_u32().await.unwrap();
-        assert_ne!(mark & 1 << 31, 0, "a reply is one fragment");
-        let mut words = Vec::new();
-        for _ in 0..(mark & !(1 << 31)) / 4 {
-            words.push(stream.read_u32().await.unwrap());
-        }
-        words
-    }
-
-    async fn is_closed(stream: &mut TcpStream) -> bool {
-        matches!(stream.read(&mut [0]).await, Ok(0) | Err(_))
-    }
-
-    #[tokio::test]
-    async fn a_batch_of_calls_is_answered_in_order() {
-        let (_server, address) = serve(Settings::default()).await;
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        let batch: Vec<u8> = (0..1000).flat_map(null_call).collect();
-        stream.write_all(&batch).await.unwrap();
-        for xid in 0..1000 {
-            assert_eq!(reply(&mut stream).await, [xid, 1, 0, 0, 0, 0]);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_call_cut_anywhere_is_answered_once_complete() {
-        let (_server, address) = serve(Settings::default()).await;
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        let call = null_call(7);
-        for cut in 1..call.len() {
-            stream.write_all(&call[..cut]).await.unwrap();
-            tokio::task::yield_now().await;
-            stream.write_all(&call[cut..]).await.unwrap();
-            assert_eq!(reply(&mut stream).await, [7, 1, 0, 0, 0, 0]);
-        }
-    }
-
-    #[tokio::test]
-    async fn what_is_no_call_or_too_large_ends_the_connection_and_no_other() {
-        let (_server, address) = serve(Settings::default()).await;
-        let mut good = TcpStream::connect(address).await.unwrap();
-        for bad in [record(&[7, 1, 0]), record(&[7]), vec![0xff; 8]] {
-            let mut stream = TcpStream::connect(address).await.unwrap();
-            stream.write_all(&bad).await.unwrap();
-            assert!(is_closed(&mut stream).await, "{bad:?}");
-        }
-        good.write_all(&null_call(1)).await.unwrap();
-        assert_eq!(reply(&mut good).await[0], 1);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_sender_that_stops_in_a_record_is_cut_off_and_an_idle_one_is_not() {
-        let (_server, address) = serve(Settings::default()).await;
-        let mut idle = TcpStream::connect(address).await.unwrap();
-        let mut stuck = TcpStream::connect(address).await.unwrap();
-        stuck.write_all(&null_call(1)[..10]).await.unwrap();
-        assert!(is_closed(&mut stuck).await);
-        idle.write_all(&null_call(2)).await.unwrap();
-        assert_eq!(reply(&mut idle).await[0], 2);
-    }
-
-    #[tokio::test]
-    async fn a_sender_that_trickles_does_not_win_time() {
-        let settings = Settings {
-            record_timeout: 1,
-            ..Settings::default()
-        };
-        let (_server, address) = serve(settings).await;
-        let mut slow = TcpStream::connect(address).await.unwrap();
-        let mark = 0x8000_1000_u32.to_be_bytes();
-        for byte in mark.into_iter().chain(std::iter::repeat_n(0, 50)) {
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-            if slow.write_all(&[byte]).await.is_err() {
-                return;
-            }
-        }
-        assert!(is_closed(&mut slow).await);
-    }
-
-    #[tokio::test]
-    async fn one_connection_too_many_is_turned_away() {
-        let (_server, address) = serve(Settings {
-            max_connections: 1,
-            ..Settings::default()
-        })
-        .await;
-        let mut first = TcpStream::connect(address).await.unwrap();
-        first.write_all(&null_call(1)).await.unwrap();
-        reply(&mut first).await;
-        let mut second = TcpStream::connect(address).await.unwrap();
-        assert!(is_closed(&mut second).await);
-    }
-
-    #[tokio::test]
-    async fn draining_ends_idle_connections() {
-        let (server, address) = serve(Settings::default()).await;
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(&null_call(1)).await.unwrap();
-        reply(&mut stream).await;
-        server.drain(std::time::Duration::from_secs(30)).await;
-        assert!(is_closed(&mut stream).await);
     }
 }

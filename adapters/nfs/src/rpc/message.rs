@@ -125,12 +125,12 @@ pub fn reject(buffer: Buffer, xid: u32, rejection: Rejection) -> Buffer {
     let mut writer = match rejection {
         Rejection::RpcMismatch => {
             let mut writer = denied(buffer, xid);
-            writer.raw(&words([0, RPC_VERSION, RPC_VERSION]));
+            words(&mut writer, [0, RPC_VERSION, RPC_VERSION]);
             writer
         }
         Rejection::Auth(error) => {
             let mut writer = denied(buffer, xid);
-            writer.raw(&words([1, error as u32]));
+            words(&mut writer, [1, error as u32]);
             writer
         }
         Rejection::ProgUnavail => accepted(buffer, xid, 1),
@@ -139,7 +139,7 @@ pub fn reject(buffer: Buffer, xid: u32, rejection: Rejection) -> Buffer {
         Rejection::GarbageArgs => accepted(buffer, xid, 4),
     };
     if rejection == Rejection::ProgMismatch {
-        writer.raw(&words([VERSION, VERSION]));
+        words(&mut writer, [VERSION, VERSION]);
     }
     writer.into_buffer()
 }
@@ -147,19 +147,19 @@ pub fn reject(buffer: Buffer, xid: u32, rejection: Rejection) -> Buffer {
 /// MSG_ACCEPTED with an empty verifier and this accept_stat.
 fn accepted(buffer: Buffer, xid: u32, status: u32) -> Writer {
     let mut writer = Writer::new(buffer);
-    writer.raw(&words([0, xid, REPLY, 0, 0, 0, status]));
+    words(&mut writer, [0, xid, REPLY, 0, 0, 0, status]);
     writer
 }
 
 /// MSG_DENIED, up to the reject_stat.
 fn denied(buffer: Buffer, xid: u32) -> Writer {
     let mut writer = Writer::new(buffer);
-    writer.raw(&words([0, xid, REPLY, 1]));
+    words(&mut writer, [0, xid, REPLY, 1]);
     writer
 }
 
-fn words<const N: usize>(words: [u32; N]) -> Vec<u8> {
-    words.iter().flat_map(|word| word.to_be_bytes()).collect()
+fn words<const N: usize>(writer: &mut Writer, words: [u32; N]) {
+    writer.raw(words.map(u32::to_be_bytes).as_flattened());
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 mod access_control_lists;
 mod answers_are_listed;
 mod attribute_values;
+mod back_pressure;
 mod client_records;
 mod concurrent_mixed_traffic;
 mod creation_masks;
