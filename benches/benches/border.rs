@@ -3,10 +3,13 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use bytes::Bytes;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use dittofs_memfs::{MemoryFs, Options};
 use dittofs_sdk::private::across;
-use dittofs_sdk::vfs::{Cred, FileSystem, Name, Op, VfsResult};
+use dittofs_sdk::vfs::{
+    Buffer, CreateHow, Cred, File, FileSystem, Name, Op, OpenAccess, SetAttr, Stability, VfsResult,
+};
 
 fn calls(criterion: &mut Criterion) {
     let Ok(sides) = file_systems() else {
@@ -26,6 +29,47 @@ fn calls(criterion: &mut Criterion) {
     }
 }
 
+/// READ and WRITE: the buffer travels to the backend and back, the data do not.
+fn data(criterion: &mut Criterion) {
+    let Ok(sides) = file_systems() else {
+        return;
+    };
+    for (side, fs) in sides {
+        let Some(file) = file(&*fs) else {
+            return;
+        };
+        for (size, length) in [("4 KiB", 4 << 10), ("1 MiB", 1 << 20)] {
+            let mut group = criterion.benchmark_group("data");
+            group.throughput(Throughput::Bytes(length as u64));
+            let data = Bytes::from(vec![7; length]);
+            group.bench_function(format!("write {size}, {side}"), |bench| {
+                bench.iter(|| file.write(0, black_box(data.clone()), Stability::Unstable));
+            });
+            // Handed back by each call, as the pool of a connection has it.
+            let mut kept = Some(Buffer::with_capacity(length));
+            group.bench_function(format!("read {size}, {side}"), |bench| {
+                bench.iter(|| {
+                    let mut buffer = kept.take().unwrap_or_default();
+                    buffer.clear();
+                    if let Op::Ready(Ok(read)) = file.read(0, length as u32, buffer) {
+                        kept = Some(black_box(read.buffer));
+                    }
+                });
+            });
+        }
+    }
+}
+
+fn file(fs: &dyn FileSystem) -> Option<Arc<dyn File>> {
+    let name = Name::new(b"data").ok()?;
+    let (how, access) = (CreateHow::Unchecked, OpenAccess::Both);
+    let attr = SetAttr::default();
+    match fs.create(&Cred::root(), &fs.root(), name, how, &attr, access) {
+        Op::Ready(Ok(created)) => Some(created.file),
+        _ => None,
+    }
+}
+
 type Sides = [(&'static str, Arc<dyn FileSystem>); 2];
 
 fn file_systems() -> VfsResult<Sides> {
@@ -33,5 +77,5 @@ fn file_systems() -> VfsResult<Sides> {
     Ok([("plain", Arc::clone(&memory)), ("crossed", across(memory)?)])
 }
 
-criterion_group!(border, calls);
+criterion_group!(border, calls, data);
 criterion_main!(border);

@@ -96,6 +96,8 @@ pub struct Slot {
     xid: u32,
     number: u32,
     owner_number: u32,
+    /// The step that is under way goes on with what its last reply began: the next page of a listing.
+    goes_on: bool,
     /// When the operation that is under way began, in nanoseconds of the run.
     pub began: u64,
 }
@@ -110,6 +112,7 @@ impl Slot {
             xid: index,
             number: 0,
             owner_number,
+            goes_on: false,
             began: 0,
         }
     }
@@ -157,6 +160,7 @@ impl Slot {
             .check
             .run(record, step.vary.offset(*turn), self.number)?;
         step.go_on(outcome.place.as_ref());
+        self.goes_on = outcome.again;
         if outcome.again {
             return Ok(false);
         }
@@ -174,7 +178,7 @@ impl Slot {
     /// Whether the next step is the first of an operation.
     fn begins(&self) -> bool {
         let before = self.at.checked_sub(1).unwrap_or(self.steps.len() - 1);
-        self.steps.get(before).is_none_or(|step| step.completes)
+        !self.goes_on && self.steps.get(before).is_none_or(|step| step.completes)
     }
 
     /// What must be in the file: blocks and, for each, offset and the number of its last write.
@@ -319,6 +323,62 @@ mod tests {
         let (first, second) = (xids.next().unwrap(), xids.next().unwrap());
         assert_ne!(first, second);
         assert_eq!((slot_of(first), slot_of(second)), (5, 5));
+    }
+
+    /// A page of a listing in 4.0: one entry, "a", with cookie 9, and whether it is the last.
+    fn page(xid: &[u8], last: u32) -> Vec<u8> {
+        let words = [
+            1,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            2,
+            22,
+            0,
+            26,
+            0,
+            0,
+            4,
+            1,
+            0,
+            9,
+            1,
+            0x6100_0000,
+            0,
+            0,
+            0,
+            last,
+        ];
+        let words = words.iter().flat_map(|word: &u32| word.to_be_bytes());
+        xid.iter().copied().chain(words).collect()
+    }
+
+    #[test]
+    fn the_second_page_of_a_listing_begins_no_operation() {
+        let mut step = Step::echo(160, 80);
+        step.check = Check::Readdir(
+            crate::check::Shape {
+                session: false,
+                operations: 2,
+            },
+            crate::check::Listing {
+                cookie_at: 120,
+                entries: 2,
+                seen: 0,
+            },
+        );
+        let mut slot = Slot::new(vec![step], 0, 0, 0);
+        let mut turn = |begins, last| {
+            assert_eq!(slot.prepare(), begins);
+            let xid = slot.parts()[0][XID_AT..XID_AT + 4].to_vec();
+            slot.take(&page(&xid, last)).unwrap()
+        };
+        assert!(!turn(true, 0));
+        assert!(turn(false, 1));
+        assert!(!turn(true, 0));
     }
 
     #[test]

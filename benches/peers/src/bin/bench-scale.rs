@@ -20,8 +20,9 @@ struct Arguments {
     /// A directory with `dittofs` and its adapters.
     #[arg(long, default_value = "target/release")]
     ours: PathBuf,
-    /// All as large as DESIGN has it: 1,000 connections, 100,000 opens and locks, 1,000,000 entries, 10,000,000 files,
-    /// which takes 10 GB of memory and some minutes.
+    /// All as large as it is meant to grow: 1,000 connections, 100,000 opens and (as many as a client may have) locks,
+    /// 1,000,000 entries, 10,000,000 files. Takes 10 GB of memory, a tmpfs without a bound on inodes, some minutes, and
+    /// as many file descriptors (`ulimit -n`) as twice the opens.
     #[arg(long)]
     full: bool,
     /// Connections.
@@ -90,7 +91,7 @@ impl Arguments {
             return Sizes {
                 connections: 1000,
                 opens: 100_000,
-                locks: 100_000,
+                locks: 99_990,
                 entries: 1_000_000,
                 files: 10_000_000,
             };
