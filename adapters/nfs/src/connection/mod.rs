@@ -10,6 +10,7 @@
 //! What a client makes the server keep is bounded: nothing is received while its replies do not leave, or while its
 //! COMPOUNDs under way are many or large ([`waiting`]). TCP then holds the client back.
 
+mod company;
 mod haste;
 mod replies;
 #[cfg(test)]
@@ -31,6 +32,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use self::company::Company;
 use self::haste::Haste;
 use self::replies::Replies;
 use self::waiting::Waiting;
@@ -112,6 +114,7 @@ pub async fn serve(server: Arc<Server>, mut stream: TcpStream, connection: Conne
     let server = Arc::clone(&service.server);
     let mut draining = pin!(server.draining());
     let mut waiting = Waiting::new(&server);
+    let mut company = Company::default();
     let mut open = true;
     let mut record_since = None;
     loop {
@@ -127,7 +130,10 @@ pub async fn serve(server: Arc<Server>, mut stream: TcpStream, connection: Conne
         }
         let (answered, bytes) = (service.answered, service.replies.len());
         service.haste.batch(answered, bytes);
-        if !service.replies.write_to(&stream).await {
+        if bytes > 0 {
+            company.batch(bytes);
+        }
+        if !service.replies.write_to(&stream, company.is_there()).await {
             return;
         }
         let readable = open && waiting.has_room();

@@ -18,6 +18,8 @@ const SMALL: usize = 16 * 1024;
 const USUAL: usize = 512;
 /// Most pieces of one write.
 const PIECES: usize = 32;
+/// Most bytes of one write while others wait.
+pub(super) const SHARED: usize = 256 * 1024;
 /// How long a peer may take none of its replies before it is cut off.
 const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -76,16 +78,23 @@ impl Replies {
         }
     }
 
-    /// Writes everything; false when the peer does not take it.
-    pub(super) async fn write_to(&mut self, stream: &TcpStream) -> bool {
+    /// Writes everything; false when the peer does not take it. If others `share` the thread, they have their
+    /// turn between pieces of what is large.
+    pub(super) async fn write_to(&mut self, stream: &TcpStream, share: bool) -> bool {
+        let most = if share { SHARED } else { usize::MAX };
         while self.len() > 0 {
             let written = if self.large.is_empty() {
                 stream.try_write(self.rest_of_small(self.small.len()))
             } else {
-                stream.try_write_vectored(&self.pieces())
+                stream.try_write_vectored(&self.pieces(most))
             };
             match written {
-                Ok(count) => self.advance(count),
+                Ok(count) => {
+                    self.advance(count);
+                    if share && self.len() > 0 {
+                        tokio::task::yield_now().await;
+                    }
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     let writable = poll_fn(|cx| stream.poll_write_ready(cx));
                     let waited = tokio::time::timeout(WRITE_TIMEOUT, writable).await;
@@ -106,19 +115,25 @@ impl Replies {
         rest.unwrap_or_default()
     }
 
-    /// What is left to write, in order; the first pieces of it, if they are many.
-    fn pieces(&self) -> Vec<IoSlice<'_>> {
+    /// What is left to write, in order; the first pieces of it, if they are many, and of those no more
+    /// than `most` bytes.
+    fn pieces(&self, mut most: usize) -> Vec<IoSlice<'_>> {
         let mut pieces = Vec::with_capacity(PIECES.min(2 * self.large.len() + 1));
         let (mut from, mut skip) = (self.small_written, self.large_written);
         for (at, reply) in self.large.iter().take(PIECES / 2 - 1) {
-            pieces.push(IoSlice::new(self.small.get(from..*at).unwrap_or_default()));
-            pieces.push(IoSlice::new(reply.get(skip..).unwrap_or_default()));
+            pieces.push(self.small.get(from..*at).unwrap_or_default());
+            pieces.push(reply.get(skip..).unwrap_or_default());
             (from, skip) = (*at, 0);
         }
         if self.large.len() < PIECES / 2 {
-            pieces.push(IoSlice::new(self.small.get(from..).unwrap_or_default()));
+            pieces.push(self.small.get(from..).unwrap_or_default());
         }
-        pieces
+        let cut = pieces.into_iter().map(|piece| {
+            let piece = piece.get(..most).unwrap_or(piece);
+            most -= piece.len();
+            IoSlice::new(piece)
+        });
+        cut.collect()
     }
 
     /// So many bytes more are written.
@@ -158,12 +173,13 @@ mod tests {
         reply
     }
 
-    /// What is written if the peer takes `step` bytes at a time.
+    /// What is written if the peer takes `step` bytes at a time, of at most twice as many.
     fn written(replies: &mut Replies, step: usize) -> Vec<u8> {
         let mut out = Vec::new();
         while replies.len() > 0 {
-            let pieces = replies.pieces();
+            let pieces = replies.pieces(step.saturating_mul(2));
             let all: Vec<u8> = pieces.iter().flat_map(|piece| piece.to_vec()).collect();
+            assert!(all.len() <= step.saturating_mul(2));
             let count = all.len().min(step);
             out.extend_from_slice(&all[..count]);
             replies.advance(count);
