@@ -1,6 +1,8 @@
 //! The bytes of a regular file, stored by blocks so that holes cost nothing.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::ops::Range;
 use std::sync::Arc;
 
 use dittofs_sdk::vfs::{Buffer, VfsError, VfsResult};
@@ -8,7 +10,7 @@ use dittofs_sdk::vfs::{Buffer, VfsError, VfsResult};
 use crate::quota::{Charge, Quota};
 
 /// Bytes that one block covers.
-const BLOCK: u64 = 64 * 1024;
+pub(crate) const BLOCK: u64 = 64 * 1024;
 /// The smallest block in memory, so that small files stay small.
 const SMALLEST: usize = 4096;
 
@@ -18,30 +20,144 @@ const MAX_READ: u32 = 16 << 20;
 /// The largest file: what a signed 64-bit offset can address.
 pub(crate) const MAX_SIZE: u64 = i64::MAX as u64;
 
-/// Sparse content. A block may be shorter than [`BLOCK`]; what is missing reads as zeros.
+/// Sparse content. A block may be shorter than [`BLOCK`]; what is missing reads as zeros, and so
+/// does what it has beyond the size.
 #[derive(Debug)]
 pub(crate) struct Data {
-    size: u64,
-    blocks: BTreeMap<u64, Vec<u8>>,
+    pub(crate) size: u64,
+    pub(crate) blocks: Blocks,
+}
+
+/// The blocks that there are, by number.
+#[derive(Debug)]
+pub(crate) struct Blocks {
+    stored: BTreeMap<u64, Arc<Block>>,
+    used: u64,
+    quota: Arc<Quota>,
+}
+
+/// Stored bytes, which several files may have in common.
+#[derive(Debug)]
+pub(crate) struct Block {
+    bytes: Vec<u8>,
     charge: Charge,
 }
 
-impl Data {
-    pub(crate) fn new(quota: &Arc<Quota>) -> VfsResult<Self> {
+impl Block {
+    fn new(len: usize, quota: &Arc<Quota>) -> VfsResult<Self> {
         Ok(Self {
-            size: 0,
-            blocks: BTreeMap::new(),
-            charge: Charge::take(quota, 0)?,
+            charge: Charge::take(quota, len as u64)?,
+            bytes: vec![0; len],
         })
+    }
+
+    fn copy(&self, quota: &Arc<Quota>) -> VfsResult<Self> {
+        Ok(Self {
+            charge: Charge::take(quota, self.bytes.len() as u64)?,
+            bytes: self.bytes.clone(),
+        })
+    }
+
+    fn grow(&mut self, len: usize) -> VfsResult<()> {
+        let more = len.saturating_sub(self.bytes.len());
+        if more > 0 {
+            self.charge.grow(more as u64)?;
+            self.bytes.reserve_exact(more);
+            self.bytes.resize(len, 0);
+        }
+        Ok(())
+    }
+}
+
+impl Blocks {
+    pub(crate) fn get(&self, index: u64) -> Option<&Arc<Block>> {
+        self.stored.get(&index)
+    }
+
+    /// Those of `range`, in order.
+    pub(crate) fn within(&self, range: Range<u64>) -> impl Iterator<Item = (u64, &Arc<Block>)> {
+        self.stored
+            .range(range)
+            .map(|(index, block)| (*index, block))
+    }
+
+    /// The bytes of a block, at least `len` of them, which no other file shares then.
+    pub(crate) fn own(&mut self, index: u64, len: usize) -> VfsResult<&mut [u8]> {
+        let stored = self.get(index).map_or(0, |block| block.bytes.len());
+        let wanted = if stored < len {
+            len.next_power_of_two().max(SMALLEST)
+        } else {
+            stored
+        };
+        let block = match self.stored.entry(index) {
+            Entry::Vacant(place) => place.insert(Arc::new(Block::new(wanted, &self.quota)?)),
+            Entry::Occupied(place) => place.into_mut(),
+        };
+        if Arc::get_mut(block).is_none() {
+            *block = Arc::new(block.copy(&self.quota)?);
+        }
+        let block = Arc::get_mut(block).ok_or(VfsError::Io)?;
+        block.grow(wanted)?;
+        self.used += (wanted - stored) as u64;
+        Ok(&mut block.bytes)
+    }
+
+    /// Has zeros in `[from, to)` of a block.
+    pub(crate) fn clear(&mut self, index: u64, from: usize, to: usize) -> VfsResult<()> {
+        let stored = self.get(index).map_or(0, |block| block.bytes.len());
+        if from < stored
+            && let Some(bytes) = self.own(index, stored)?.get_mut(from..to.min(stored))
+        {
+            bytes.fill(0);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn put(&mut self, index: u64, block: Arc<Block>) {
+        self.remove(index);
+        self.used += block.bytes.len() as u64;
+        self.stored.insert(index, block);
+    }
+
+    pub(crate) fn remove(&mut self, index: u64) {
+        if let Some(block) = self.stored.remove(&index) {
+            self.used -= block.bytes.len() as u64;
+        }
+    }
+
+    /// What is left of the quota, in bytes.
+    pub(crate) fn room(&self) -> u64 {
+        self.quota.free()
+    }
+
+    fn cut(&mut self, first: u64) {
+        let gone = self.stored.split_off(&first);
+        self.used -= gone
+            .values()
+            .map(|block| block.bytes.len() as u64)
+            .sum::<u64>();
+    }
+}
+
+impl Data {
+    pub(crate) fn new(quota: &Arc<Quota>) -> Self {
+        Self {
+            size: 0,
+            blocks: Blocks {
+                stored: BTreeMap::new(),
+                used: 0,
+                quota: Arc::clone(quota),
+            },
+        }
     }
 
     pub(crate) fn size(&self) -> u64 {
         self.size
     }
 
-    /// Bytes of memory in use.
+    /// Bytes of memory in use, those shared with other files included.
     pub(crate) fn used(&self) -> u64 {
-        self.charge.amount()
+        self.blocks.used
     }
 
     /// Appends up to `count` bytes from `offset`; true at the end of the file.
@@ -54,7 +170,7 @@ impl Data {
         while at < end {
             let (index, from) = (at / BLOCK, (at % BLOCK) as usize);
             let len = (BLOCK - at % BLOCK).min(end - at) as usize;
-            let block = self.blocks.get(&index).map_or(&[][..], Vec::as_slice);
+            let block = self.blocks.get(index).map_or(&[][..], |b| &b.bytes);
             let stored = block
                 .get(from..block.len().min(from + len))
                 .unwrap_or_default();
@@ -99,7 +215,7 @@ impl Data {
             return Err(VfsError::FileTooBig);
         }
         if size < self.size {
-            self.cut(size);
+            self.cut(size)?;
         }
         self.size = size;
         Ok(())
@@ -108,31 +224,18 @@ impl Data {
     fn write_block(&mut self, at: u64, piece: &[u8]) -> VfsResult<()> {
         let from = (at % BLOCK) as usize;
         let to = from + piece.len();
-        let index = at / BLOCK;
-        let stored = self.blocks.get(&index).map_or(0, Vec::len);
-        if stored < to {
-            let wanted = to.next_power_of_two().max(SMALLEST);
-            self.charge.grow((wanted - stored) as u64)?;
-            let block = self.blocks.entry(index).or_default();
-            block.reserve_exact(wanted - stored);
-            block.resize(wanted, 0);
-        }
-        let place = self
-            .blocks
-            .get_mut(&index)
-            .and_then(|block| block.get_mut(from..to));
+        let place = self.blocks.own(at / BLOCK, to)?.get_mut(from..to);
         place.ok_or(VfsError::Io)?.copy_from_slice(piece);
         Ok(())
     }
 
-    fn cut(&mut self, size: u64) {
-        let gone = self.blocks.split_off(&size.div_ceil(BLOCK));
-        self.charge
-            .shrink(gone.values().map(|block| block.len() as u64).sum());
-        let tail = self.blocks.get_mut(&(size / BLOCK));
-        if let Some(tail) = tail.and_then(|block| block.get_mut((size % BLOCK) as usize..)) {
-            tail.fill(0);
+    fn cut(&mut self, size: u64) -> VfsResult<()> {
+        if !size.is_multiple_of(BLOCK) {
+            let from = (size % BLOCK) as usize;
+            self.blocks.clear(size / BLOCK, from, BLOCK as usize)?;
         }
+        self.blocks.cut(size.div_ceil(BLOCK));
+        Ok(())
     }
 }
 
@@ -141,7 +244,7 @@ mod tests {
     use super::*;
 
     fn data(limit: u64) -> Data {
-        Data::new(&Quota::new(limit)).unwrap()
+        Data::new(&Quota::new(limit))
     }
 
     fn read(data: &Data, offset: u64, count: u32) -> (Vec<u8>, bool) {

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dittofs_sdk::vfs::{
-    Acl, Attr, Buffer, Cred, File, Handle, Kind, Op, OpenAccess, ReadOk, SetAttr, Stability,
-    VfsError, VfsResult, Written, posix,
+    Acl, Advice, Attr, Buffer, Cred, Extent, File, Handle, Kind, Op, OpenAccess, ReadOk, SetAttr,
+    Stability, VfsError, VfsResult, Written, posix,
 };
 
 use crate::core::Core;
+use crate::data::Data;
 use crate::inode::{Acls, Inode, State, now, resolve};
+use crate::range::{Piece, overlap};
 
 impl Core {
     pub(crate) fn set_attr(
@@ -138,6 +140,59 @@ impl MemoryFile {
         Ok(count)
     }
 
+    /// Changes content and attributes of the file.
+    fn change<T>(&self, change: impl FnOnce(&mut Data) -> VfsResult<T>) -> VfsResult<T> {
+        if !self.access.writes() {
+            return Err(VfsError::AccessDenied);
+        }
+        let mut state = self.inode.state.write();
+        let done = change(state.data_mut()?)?;
+        wrote(&mut state, self.superuser);
+        Ok(done)
+    }
+
+    /// Takes something of another open file, or of this one.
+    fn take(
+        &self,
+        source: &dyn File,
+        take: impl FnOnce(&Data, bool) -> VfsResult<Piece>,
+    ) -> VfsResult<Piece> {
+        let source = source.find::<Self>().ok_or(VfsError::CrossDevice)?;
+        if !Arc::ptr_eq(&source.core, &self.core) {
+            return Err(VfsError::CrossDevice);
+        }
+        if !source.access.reads() || !self.access.writes() {
+            return Err(VfsError::AccessDenied);
+        }
+        let same = source.inode.ino == self.inode.ino;
+        let state = source.inode.state.read();
+        take(state.data()?, same)
+    }
+
+    fn try_clone(&self, source: &dyn File, from: u64, to: u64, count: u64) -> VfsResult<()> {
+        let piece = self.take(source, |data, same| {
+            let piece = data.to_clone(from, count)?;
+            if same && overlap(from, to, piece.len()) {
+                return Err(VfsError::Invalid);
+            }
+            Ok(piece)
+        })?;
+        self.change(|data| data.put_clone(to, piece))
+    }
+
+    fn try_copy(&self, source: &dyn File, from: u64, to: u64, count: u64) -> VfsResult<u64> {
+        let piece = self.take(source, |data, same| {
+            if same && overlap(from, to, count) {
+                return Err(VfsError::Invalid);
+            }
+            Ok(data.to_copy(from, to, count))
+        })?;
+        if piece.len() == 0 {
+            return Ok(0);
+        }
+        self.change(|data| data.put(to, piece))
+    }
+
     fn try_read(&self, offset: u64, count: u32, into: &mut Buffer) -> VfsResult<bool> {
         if !self.access.reads() {
             return Err(VfsError::AccessDenied);
@@ -187,6 +242,32 @@ impl File for MemoryFile {
         resize(&mut state, size, self.superuser)
             .map(|()| state.attr(self.inode.ino))
             .into()
+    }
+
+    fn extent(&self, offset: u64, until: u64) -> Op<Option<Extent>> {
+        let state = self.inode.state.read();
+        state.data().map(|data| data.extent(offset, until)).into()
+    }
+
+    fn allocate(&self, offset: u64, count: u64) -> Op<()> {
+        self.change(|data| data.allocate(offset, count)).into()
+    }
+
+    fn deallocate(&self, offset: u64, count: u64) -> Op<()> {
+        self.change(|data| data.deallocate(offset, count)).into()
+    }
+
+    fn clone_range(&self, source: &dyn File, from: u64, to: u64, count: u64) -> Op<()> {
+        self.try_clone(source, from, to, count).into()
+    }
+
+    fn copy_range(&self, source: &dyn File, from: u64, to: u64, count: u64) -> Op<u64> {
+        self.try_copy(source, from, to, count).into()
+    }
+
+    /// All of it is in memory, whatever comes.
+    fn advise(&self, _offset: u64, _count: u64, _advice: Advice) -> Op<()> {
+        Op::ok(())
     }
 }
 

@@ -11,6 +11,7 @@ mod file;
 mod inode;
 mod namespace;
 mod quota;
+mod range;
 mod xattr;
 
 use std::sync::Arc;
@@ -109,13 +110,20 @@ impl FileSystem for MemoryFs {
                 | Capabilities::XATTR
                 | Capabilities::WATCH
                 | Capabilities::POSIX_ACL
-                | Capabilities::CHANGE_COUNTS,
+                | Capabilities::CHANGE_COUNTS
+                | Capabilities::HOLES
+                | Capabilities::ALLOCATE
+                | Capabilities::DEALLOCATE
+                | Capabilities::CLONE
+                | Capabilities::COPY
+                | Capabilities::ADVISE,
             max_name: Name::MAX as u32,
             max_links: namespace::MAX_LINKS,
             max_file_size: data::MAX_SIZE,
             time_delta: Time { sec: 0, nsec: 1 },
             case_insensitive: false,
             case_preserving: true,
+            clone_block: data::BLOCK as u32,
         }
     }
 

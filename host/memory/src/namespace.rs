@@ -142,7 +142,7 @@ impl Core {
         let _tree = self.tree.lock();
         let dir = self.find(dir)?;
         let Some(inode) = self.search(cred, &dir, name)? else {
-            let body = Body::File(Data::new(&self.bytes)?);
+            let body = Body::File(Data::new(&self.bytes));
             let (inode, dir) = self.add_entry(cred, &dir, name, body, first)?;
             if let CreateHow::Exclusive(verifier) = how {
                 inode.state.write().verifier = Some(verifier);

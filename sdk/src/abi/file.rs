@@ -1,6 +1,6 @@
 //! Open files across the border, in either direction.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use abi_stable::sabi_trait;
 use abi_stable::sabi_trait::TD_Opaque;
@@ -9,9 +9,15 @@ use bytes::Bytes;
 
 use super::bytes::WireBytes;
 use super::guard::Quiet;
-use super::op::{Wire, WireOp, accept, answer};
-use super::value::{WireAttr, WireReadOk, WireWritten, stability_code, stability_of};
-use crate::vfs::{Attr, Buffer, File, Op, ReadOk, Stability, VfsResult, Written};
+use super::op::{Wire, WireOp, accept, answer, missing};
+use super::token::{self, Token};
+use super::value::{
+    WireAttr, WireExtent, WireReadOk, WireWritten, advice_code, advice_of, stability_code,
+    stability_of,
+};
+use crate::vfs::{
+    Advice, Attr, Buffer, Extent, File, Op, ReadOk, Stability, VfsError, VfsResult, Written,
+};
 
 /// The functions of an open file. A function added later comes last and has a default.
 #[sabi_trait]
@@ -22,6 +28,36 @@ pub(super) trait WireFile: Send + Sync {
     fn commit(&self, offset: u64, count: u64) -> WireOp<()>;
     #[sabi(last_prefix_field)]
     fn truncate(&self, size: u64) -> WireOp<WireAttr>;
+    fn extent(&self, offset: u64, until: u64) -> WireOp<WireExtent> {
+        let _ = (offset, until);
+        missing()
+    }
+    fn allocate(&self, offset: u64, count: u64) -> WireOp<()> {
+        let _ = (offset, count);
+        missing()
+    }
+    fn deallocate(&self, offset: u64, count: u64) -> WireOp<()> {
+        let _ = (offset, count);
+        missing()
+    }
+    /// The source is given by its [`token`](WireFile::token).
+    fn clone_range(&self, source: u64, from: u64, to: u64, count: u64) -> WireOp<()> {
+        let _ = (source, from, to, count);
+        missing()
+    }
+    /// The source is given by its [`token`](WireFile::token).
+    fn copy_range(&self, source: u64, from: u64, to: u64, count: u64) -> WireOp<u64> {
+        let _ = (source, from, to, count);
+        missing()
+    }
+    fn advise(&self, offset: u64, count: u64, advice: u32) -> WireOp<()> {
+        let _ = (offset, count, advice);
+        missing()
+    }
+    /// What the other side names this file by, as long as it has it.
+    fn token(&self) -> u64 {
+        0
+    }
 }
 
 pub(super) type FileObject = WireFile_TO<'static, RBox<()>>;
@@ -29,34 +65,80 @@ pub(super) type FileObject = WireFile_TO<'static, RBox<()>>;
 impl Wire for Arc<dyn File> {
     type Form = FileObject;
     fn into_wire(self) -> FileObject {
-        WireFile_TO::from_value(LocalFile(Quiet::new(self)), TD_Opaque)
+        WireFile_TO::from_value(LocalFile::new(self), TD_Opaque)
     }
     fn from_wire(object: FileObject) -> VfsResult<Self> {
         Ok(Arc::new(ForeignFile(object)))
     }
 }
 
-struct LocalFile(Quiet<Arc<dyn File>>);
+struct LocalFile {
+    file: Quiet<Arc<dyn File>>,
+    token: OnceLock<Token>,
+}
+
+impl LocalFile {
+    fn new(file: Arc<dyn File>) -> Self {
+        Self {
+            file: Quiet::new(file),
+            token: OnceLock::new(),
+        }
+    }
+}
 
 impl WireFile for LocalFile {
     fn attr(&self) -> WireOp<WireAttr> {
-        answer(|| Ok(self.0.attr()))
+        answer(|| Ok(self.file.attr()))
     }
 
     fn read(&self, offset: u64, count: u32, into: RVec<u8>) -> WireOp<WireReadOk> {
-        answer(|| Ok(self.0.read(offset, count, Buffer(into))))
+        answer(|| Ok(self.file.read(offset, count, Buffer(into))))
     }
 
     fn write(&self, offset: u64, data: WireBytes, how: u32) -> WireOp<WireWritten> {
-        answer(|| Ok(self.0.write(offset, data.into(), stability_of(how)?)))
+        answer(|| Ok(self.file.write(offset, data.into(), stability_of(how)?)))
     }
 
     fn commit(&self, offset: u64, count: u64) -> WireOp<()> {
-        answer(|| Ok(self.0.commit(offset, count)))
+        answer(|| Ok(self.file.commit(offset, count)))
     }
 
     fn truncate(&self, size: u64) -> WireOp<WireAttr> {
-        answer(|| Ok(self.0.truncate(size)))
+        answer(|| Ok(self.file.truncate(size)))
+    }
+
+    fn extent(&self, offset: u64, until: u64) -> WireOp<WireExtent> {
+        answer(|| Ok(self.file.extent(offset, until)))
+    }
+
+    fn allocate(&self, offset: u64, count: u64) -> WireOp<()> {
+        answer(|| Ok(self.file.allocate(offset, count)))
+    }
+
+    fn deallocate(&self, offset: u64, count: u64) -> WireOp<()> {
+        answer(|| Ok(self.file.deallocate(offset, count)))
+    }
+
+    fn clone_range(&self, source: u64, from: u64, to: u64, count: u64) -> WireOp<()> {
+        answer(|| {
+            let source = token::file_of(source)?;
+            Ok(self.file.clone_range(&*source, from, to, count))
+        })
+    }
+
+    fn copy_range(&self, source: u64, from: u64, to: u64, count: u64) -> WireOp<u64> {
+        answer(|| {
+            let source = token::file_of(source)?;
+            Ok(self.file.copy_range(&*source, from, to, count))
+        })
+    }
+
+    fn advise(&self, offset: u64, count: u64, advice: u32) -> WireOp<()> {
+        answer(|| Ok(self.file.advise(offset, count, advice_of(advice)?)))
+    }
+
+    fn token(&self) -> u64 {
+        self.token.get_or_init(|| Token::of(&self.file)).number()
     }
 }
 
@@ -82,12 +164,41 @@ impl File for ForeignFile {
     fn truncate(&self, size: u64) -> Op<Attr> {
         accept(self.0.truncate(size))
     }
+
+    fn extent(&self, offset: u64, until: u64) -> Op<Option<Extent>> {
+        accept(self.0.extent(offset, until))
+    }
+
+    fn allocate(&self, offset: u64, count: u64) -> Op<()> {
+        accept(self.0.allocate(offset, count))
+    }
+
+    fn deallocate(&self, offset: u64, count: u64) -> Op<()> {
+        accept(self.0.deallocate(offset, count))
+    }
+
+    fn clone_range(&self, source: &dyn File, from: u64, to: u64, count: u64) -> Op<()> {
+        match source.find::<Self>() {
+            Some(source) => accept(self.0.clone_range(source.0.token(), from, to, count)),
+            None => Op::err(VfsError::CrossDevice),
+        }
+    }
+
+    fn copy_range(&self, source: &dyn File, from: u64, to: u64, count: u64) -> Op<u64> {
+        match source.find::<Self>() {
+            Some(source) => accept(self.0.copy_range(source.0.token(), from, to, count)),
+            None => Op::err(VfsError::CrossDevice),
+        }
+    }
+
+    fn advise(&self, offset: u64, count: u64, advice: Advice) -> Op<()> {
+        accept(self.0.advise(offset, count, advice_code(advice)))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vfs::VfsError;
 
     /// Answers late where it answers, and panics everywhere else.
     struct Moody;

@@ -5,25 +5,25 @@ use std::sync::Arc;
 use abi_stable::StableAbi;
 use abi_stable::sabi_trait;
 use abi_stable::sabi_trait::TD_Opaque;
-use abi_stable::std_types::{RBox, RErr, RSlice};
+use abi_stable::std_types::{RBox, RSlice};
 use bytes::Bytes;
 
 use super::acl::WireAcl;
 use super::bytes::WireBytes;
 use super::file::FileObject;
 use super::guard::{Quiet, guard};
-use super::op::{Wire, WireOp, accept, answer};
+use super::op::{Wire, WireOp, accept, answer, missing};
 use super::value::{
     WireAttr, WireCreateHow, WireCred, WireDirChange, WireFsInfo, WireFsStat, WireHandle,
     WireListing, WireMade, WireNewNode, WireNode, WireQuota, WireReadDirLimit, WireRenamed,
-    WireSetAttr, WireXattrListing, error_code, handle, name, open_code, open_of, set_xattr_code,
-    set_xattr_of, xattr_name,
+    WireSetAttr, WireXattrListing, handle, name, open_code, open_of, set_xattr_code, set_xattr_of,
+    xattr_name,
 };
 use super::watch::{self, WatchObject, WatcherObject};
 use crate::vfs::{
     Access, Acl, Attr, CreateHow, Created, Cred, DirChange, File, FileSystem, FsInfo, FsStat,
     Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess, Quota, ReadDirLimit, SetAttr,
-    SetXattr, Touch, VfsError, VfsResult, Watch, Watcher, XattrListing, XattrName,
+    SetXattr, Touch, VfsResult, Watch, Watcher, XattrListing, XattrName,
 };
 
 /// The functions of a file system. A function added later comes last and has a default.
@@ -184,11 +184,6 @@ pub(super) trait WireFs: Send + Sync {
         let _ = object;
         missing()
     }
-}
-
-/// What a function answers that the other side, being older, does not have.
-fn missing<T>() -> WireOp<T> {
-    WireOp::Ready(RErr(error_code(VfsError::NotSupported)))
 }
 
 pub(super) type FsObject = WireFs_TO<'static, RBox<()>>;

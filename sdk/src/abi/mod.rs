@@ -32,6 +32,7 @@ mod module;
 mod note;
 mod op;
 mod shell;
+mod token;
 mod value;
 mod watch;
 

@@ -47,6 +47,11 @@ pub(super) fn accept<T: Wire>(answer: WireOp<T::Form>) -> Op<T> {
     }
 }
 
+/// What a function answers that the other side, being older, does not have.
+pub(super) fn missing<T>() -> WireOp<T> {
+    WireOp::Ready(RErr(error_code(VfsError::NotSupported)))
+}
+
 fn result_out<T: Wire>(result: VfsResult<T>) -> RResult<T::Form, u32> {
     match result {
         Ok(value) => ROk(value.into_wire()),

@@ -13,10 +13,10 @@ use bytes::Bytes;
 use super::bytes::WireBytes;
 use super::op::Wire;
 use crate::vfs::{
-    Access, Attr, Buffer, Capabilities, CreateHow, Cred, DirChange, DirEntry, FsInfo, FsStat,
-    Handle, Kind, Listing, Made, Name, NewNode, Node, OpenAccess, Quota, ReadDirLimit, ReadOk,
-    SetAttr, SetTime, SetXattr, Stability, Time, VfsError, VfsResult, Written, XattrEntry,
-    XattrListing, XattrName,
+    Access, Advice, Attr, Buffer, Capabilities, Content, CreateHow, Cred, DirChange, DirEntry,
+    Extent, FsInfo, FsStat, Handle, Kind, Listing, Made, Name, NewNode, Node, OpenAccess, Quota,
+    ReadDirLimit, ReadOk, SetAttr, SetTime, SetXattr, Stability, Time, VfsError, VfsResult,
+    Written, XattrEntry, XattrListing, XattrName,
 };
 
 macro_rules! numbered {
@@ -53,6 +53,14 @@ numbered! { stability_code, stability_of, Stability: u32, unknown VfsError::Io;
 
 numbered! { set_xattr_code, set_xattr_of, SetXattr: u32, unknown VfsError::NotSupported;
     0 Either, 1 Create, 2 Replace,
+}
+
+numbered! { content_code, content_of, Content: u32, unknown VfsError::Io;
+    1 Data, 2 Hole,
+}
+
+numbered! { advice_code, advice_of, Advice: u32, unknown VfsError::NotSupported;
+    0 Normal, 1 Sequential, 2 Random, 3 WillNeed, 4 DontNeed, 5 NoReuse,
 }
 
 numbered! { open_code, open_of, OpenAccess: u32, unknown VfsError::Invalid;
@@ -679,6 +687,37 @@ impl Wire for Written {
     }
 }
 
+/// An extent, or none with a content of 0.
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy)]
+pub(super) struct WireExtent {
+    end: u64,
+    content: u32,
+    reserved: u32,
+}
+
+impl Wire for Option<Extent> {
+    type Form = WireExtent;
+    fn into_wire(self) -> WireExtent {
+        let (end, content) =
+            self.map_or((0, 0), |extent| (extent.end, content_code(extent.content)));
+        WireExtent {
+            end,
+            content,
+            reserved: 0,
+        }
+    }
+    fn from_wire(wire: WireExtent) -> VfsResult<Self> {
+        if wire.content == 0 {
+            return Ok(None);
+        }
+        Ok(Some(Extent {
+            content: content_of(wire.content)?,
+            end: wire.end,
+        }))
+    }
+}
+
 #[repr(C)]
 #[derive(StableAbi, Clone, Copy)]
 pub(super) struct WireFsInfo {
@@ -689,6 +728,7 @@ pub(super) struct WireFsInfo {
     time_delta: WireTime,
     case_insensitive: u32,
     case_preserving: u32,
+    /// The first is [`FsInfo::clone_block`], since 1.2.
     reserved: [u64; 4],
 }
 
@@ -720,13 +760,14 @@ impl From<FsInfo> for WireFsInfo {
             time_delta: info.time_delta.into(),
             case_insensitive: u32::from(info.case_insensitive),
             case_preserving: u32::from(info.case_preserving),
-            reserved: [0; 4],
+            reserved: [info.clone_block.into(), 0, 0, 0],
         }
     }
 }
 
 impl From<WireFsInfo> for FsInfo {
     fn from(wire: WireFsInfo) -> Self {
+        let [clone_block, ..] = wire.reserved;
         Self {
             capabilities: Capabilities(wire.capabilities),
             max_name: wire.max_name,
@@ -735,6 +776,7 @@ impl From<WireFsInfo> for FsInfo {
             time_delta: wire.time_delta.into(),
             case_insensitive: wire.case_insensitive != 0,
             case_preserving: wire.case_preserving != 0,
+            clone_block: u32::try_from(clone_block).unwrap_or(0),
         }
     }
 }
@@ -821,6 +863,16 @@ impl Wire for Bytes {
     }
     fn from_wire(wire: WireBytes) -> VfsResult<Self> {
         Ok(wire.into())
+    }
+}
+
+impl Wire for u64 {
+    type Form = Self;
+    fn into_wire(self) -> Self {
+        self
+    }
+    fn from_wire(wire: Self) -> VfsResult<Self> {
+        Ok(wire)
     }
 }
 

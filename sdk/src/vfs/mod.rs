@@ -16,6 +16,7 @@ mod acl;
 mod attr;
 mod buffer;
 mod error;
+mod extent;
 mod op;
 pub mod posix;
 mod types;
@@ -26,6 +27,7 @@ pub use acl::{Acl, AclError, AclWho, PosixAcl, PosixAcls};
 pub use attr::{Attr, Kind, SetAttr, SetTime, Time};
 pub use buffer::Buffer;
 pub use error::{VfsError, VfsResult};
+pub use extent::{Advice, Content, Extent};
 pub use op::Op;
 pub use types::{
     Access, Capabilities, CreateHow, Created, Cred, DirChange, DirEntry, FsInfo, FsStat, Handle,
@@ -35,6 +37,7 @@ pub use types::{
 pub use watch::{Reaction, Touch, Watch, Watcher};
 pub use xattr::{SetXattr, XattrEntry, XattrListing, XattrName};
 
+use std::any::Any;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -242,7 +245,12 @@ pub trait FileSystem: Send + Sync + 'static {
 pub const XATTR_MAX: usize = 64 * 1024;
 
 /// An open regular file; dropping it closes it.
-pub trait File: Send + Sync + 'static {
+///
+/// What comes after [`truncate`](File::truncate) is there where [`Capabilities`] say so, and
+/// [`VfsError::NotSupported`] elsewhere. What changes a file needs it open for writing, and a
+/// source open for reading ([`VfsError::AccessDenied`]); a range beyond the largest file is
+/// [`VfsError::FileTooBig`].
+pub trait File: Any + Send + Sync {
     /// The file's attributes now.
     fn attr(&self) -> Op<Attr>;
 
@@ -258,4 +266,71 @@ pub trait File: Send + Sync + 'static {
 
     /// Sets the size through this open file, which must be open for writing.
     fn truncate(&self, size: u64) -> Op<Attr>;
+
+    /// What is at `offset`, and how far it goes: to other content or the end of the file, unless
+    /// that is beyond `until`, where nobody has to look. None at and beyond the end of the file.
+    /// [`Capabilities::HOLES`].
+    fn extent(&self, offset: u64, until: u64) -> Op<Option<Extent>> {
+        let _ = (offset, until);
+        Op::err(VfsError::NotSupported)
+    }
+
+    /// Has room for all of `[offset, offset + count)`, so that writing there does not fail for
+    /// want of space; a file that ends before grows. The content stays, and what was none
+    /// reads as zeros. Stable when answered. [`Capabilities::ALLOCATE`].
+    fn allocate(&self, offset: u64, count: u64) -> Op<()> {
+        let _ = (offset, count);
+        Op::err(VfsError::NotSupported)
+    }
+
+    /// Has `[offset, offset + count)` read as zeros and gives its room back as far as that goes; the
+    /// size stays. Stable when answered. [`Capabilities::DEALLOCATE`].
+    fn deallocate(&self, offset: u64, count: u64) -> Op<()> {
+        let _ = (offset, count);
+        Op::err(VfsError::NotSupported)
+    }
+
+    /// Puts `count` bytes from `from` of `source` to `to` of this file, all or none, by having both share
+    /// the storage; a count of 0 means to the end of `source`. Offsets are multiples of
+    /// [`FsInfo::clone_block`], and so is the count, unless it reaches just to the end of
+    /// `source` and not short of the end of this file; anything else, a range beyond that end, or one that overlaps itself is [`VfsError::Invalid`]. A
+    /// source of another file system is [`VfsError::CrossDevice`]. Stable when answered. [`Capabilities::CLONE`].
+    fn clone_range(&self, source: &dyn File, from: u64, to: u64, count: u64) -> Op<()> {
+        let _ = (source, from, to, count);
+        Op::err(VfsError::NotSupported)
+    }
+
+    /// Copies up to `count` bytes from `from` of `source` to `to` of this file within the file
+    /// system, sharing storage or leaving holes where that is possible, and answers with their number: as
+    /// many as take a moment, and 0 only at the end of `source`. Ranges of one file that overlap are
+    /// [`VfsError::Invalid`]; a source of another file system may be [`VfsError::CrossDevice`].
+    /// As unstable as an unstable write. [`Capabilities::COPY`].
+    fn copy_range(&self, source: &dyn File, from: u64, to: u64, count: u64) -> Op<u64> {
+        let _ = (source, from, to, count);
+        Op::err(VfsError::NotSupported)
+    }
+
+    /// Takes note of how `[offset, offset + count)` will be used; a count of 0 means to the end.
+    /// [`Capabilities::ADVISE`].
+    fn advise(&self, offset: u64, count: u64, advice: Advice) -> Op<()> {
+        let _ = (offset, count, advice);
+        Op::err(VfsError::NotSupported)
+    }
+
+    /// The file of another implementation that this one stands before, if it does: so that it is
+    /// found behind this one when this one is given as a source.
+    fn behind(&self) -> Option<&dyn File> {
+        None
+    }
+}
+
+impl dyn File {
+    /// This file, or the nearest one [behind](File::behind) it, as a `T`: how a backend knows its own
+    /// files again when they are given as a source.
+    pub fn find<T: File>(&self) -> Option<&T> {
+        match (self as &dyn Any).downcast_ref() {
+            None => self.behind()?.find(),
+            found => found,
+        }
+    }
 }

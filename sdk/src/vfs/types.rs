@@ -378,6 +378,18 @@ impl Capabilities {
     pub const WATCH: Self = Self(1 << 8);
     /// The change counter is the time of the last change, in nanoseconds.
     pub const CHANGE_IS_CTIME: Self = Self(1 << 9);
+    /// Files tell where their holes are ([`File::extent`]).
+    pub const HOLES: Self = Self(1 << 10);
+    /// Room is allocated before it is written to ([`File::allocate`]).
+    pub const ALLOCATE: Self = Self(1 << 11);
+    /// Room is given back within a file ([`File::deallocate`]).
+    pub const DEALLOCATE: Self = Self(1 << 12);
+    /// Files share storage ([`File::clone_range`]).
+    pub const CLONE: Self = Self(1 << 13);
+    /// Data are copied by the file system ([`File::copy_range`]).
+    pub const COPY: Self = Self(1 << 14);
+    /// It takes advice ([`File::advise`]).
+    pub const ADVISE: Self = Self(1 << 15);
 
     /// Whether all of `other` is in this set.
     pub fn contains(self, other: Self) -> bool {
@@ -410,6 +422,8 @@ pub struct FsInfo {
     pub case_insensitive: bool,
     /// Whether the case of names is kept.
     pub case_preserving: bool,
+    /// What offsets of [`File::clone_range`] are multiples of; 0 without [`Capabilities::CLONE`].
+    pub clone_block: u32,
 }
 
 /// Space and inodes.

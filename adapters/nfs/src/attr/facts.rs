@@ -295,6 +295,7 @@ const PSEUDO_INFO: FsInfo = FsInfo {
     time_delta: Time { sec: 0, nsec: 1 },
     case_insensitive: false,
     case_preserving: true,
+    clone_block: 0,
 };
 
 fn pseudo_attr(dir: &PseudoDir) -> Attr {

@@ -9,8 +9,8 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use dittofs_sdk::vfs::{
-    Attr, Buffer, File, Op, Reaction, ReadOk, Stability, Touch, VfsError, VfsResult, Watch,
-    Watcher, Written,
+    Advice, Attr, Buffer, Extent, File, Op, Reaction, ReadOk, Stability, Touch, VfsError,
+    VfsResult, Watch, Watcher, Written,
 };
 use tokio::runtime::Handle;
 
@@ -116,5 +116,33 @@ impl File for WatchedFile {
 
     fn truncate(&self, size: u64) -> Op<Attr> {
         self.file.truncate(size)
+    }
+
+    fn extent(&self, offset: u64, until: u64) -> Op<Option<Extent>> {
+        self.file.extent(offset, until)
+    }
+
+    fn allocate(&self, offset: u64, count: u64) -> Op<()> {
+        self.file.allocate(offset, count)
+    }
+
+    fn deallocate(&self, offset: u64, count: u64) -> Op<()> {
+        self.file.deallocate(offset, count)
+    }
+
+    fn clone_range(&self, source: &dyn File, from: u64, to: u64, count: u64) -> Op<()> {
+        self.file.clone_range(source, from, to, count)
+    }
+
+    fn copy_range(&self, source: &dyn File, from: u64, to: u64, count: u64) -> Op<u64> {
+        self.file.copy_range(source, from, to, count)
+    }
+
+    fn advise(&self, offset: u64, count: u64, advice: Advice) -> Op<()> {
+        self.file.advise(offset, count, advice)
+    }
+
+    fn behind(&self) -> Option<&dyn File> {
+        Some(&*self.file)
     }
 }

@@ -253,6 +253,7 @@ impl FileSystem for NamedAttributes {
         FsInfo {
             capabilities: Capabilities(0),
             max_file_size: XATTR_MAX as u64,
+            clone_block: 0,
             ..self.0.0.info()
         }
     }

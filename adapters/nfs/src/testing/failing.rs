@@ -5,9 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dittofs_memfs::{MemoryFs, Options};
 use dittofs_sdk::vfs::{
-    Access, Attr, Buffer, Capabilities, CreateHow, Created, Cred, DirChange, File, FileSystem,
-    FsInfo, FsStat, Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess, ReadDirLimit,
-    ReadOk, SetAttr, SetXattr, Stability, VfsError, Written, XattrListing, XattrName,
+    Access, Advice, Attr, Buffer, Capabilities, CreateHow, Created, Cred, DirChange, Extent, File,
+    FileSystem, FsInfo, FsStat, Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess,
+    ReadDirLimit, ReadOk, SetAttr, SetXattr, Stability, VfsError, Written, XattrListing, XattrName,
 };
 use parking_lot::Mutex;
 
@@ -80,7 +80,13 @@ impl FileSystem for Failing {
                 | Capabilities::SYMLINKS
                 | Capabilities::SPECIAL_FILES
                 | Capabilities::IDENTITY
-                | Capabilities::XATTR,
+                | Capabilities::XATTR
+                | Capabilities::HOLES
+                | Capabilities::ALLOCATE
+                | Capabilities::DEALLOCATE
+                | Capabilities::CLONE
+                | Capabilities::COPY
+                | Capabilities::ADVISE,
             ..self.inner.info()
         }
     }
@@ -222,5 +228,35 @@ impl File for FailingFile {
 
     fn truncate(&self, size: u64) -> Op<Attr> {
         self.fate.meet(|| self.inner.truncate(size))
+    }
+
+    fn extent(&self, offset: u64, until: u64) -> Op<Option<Extent>> {
+        self.fate.meet(|| self.inner.extent(offset, until))
+    }
+
+    fn allocate(&self, offset: u64, count: u64) -> Op<()> {
+        self.fate.meet(|| self.inner.allocate(offset, count))
+    }
+
+    fn deallocate(&self, offset: u64, count: u64) -> Op<()> {
+        self.fate.meet(|| self.inner.deallocate(offset, count))
+    }
+
+    fn clone_range(&self, source: &dyn File, from: u64, to: u64, count: u64) -> Op<()> {
+        self.fate
+            .meet(|| self.inner.clone_range(source, from, to, count))
+    }
+
+    fn copy_range(&self, source: &dyn File, from: u64, to: u64, count: u64) -> Op<u64> {
+        self.fate
+            .meet(|| self.inner.copy_range(source, from, to, count))
+    }
+
+    fn advise(&self, offset: u64, count: u64, advice: Advice) -> Op<()> {
+        self.fate.meet(|| self.inner.advise(offset, count, advice))
+    }
+
+    fn behind(&self) -> Option<&dyn File> {
+        Some(&*self.inner)
     }
 }

@@ -299,6 +299,7 @@ impl FileSystem for Local {
             time_delta: Time { sec: 0, nsec: 1 },
             case_insensitive: false,
             case_preserving: true,
+            clone_block: 0,
         }
     }
 

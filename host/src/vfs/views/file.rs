@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dittofs_sdk::vfs::{Attr, Buffer, File, Handle, Op, ReadOk, Stability, Touch, Written};
+use dittofs_sdk::vfs::{
+    Advice, Attr, Buffer, Extent, File, Handle, Op, ReadOk, Stability, Touch, Written,
+};
 
 use super::Seat;
 
@@ -17,6 +19,20 @@ pub(super) struct ViewFile {
 impl ViewFile {
     pub(super) fn new(seat: Arc<Seat>, handle: Handle, open: Arc<dyn File>) -> Self {
         Self { seat, handle, open }
+    }
+
+    /// Changes this file by reading another one.
+    fn filling_from<T: Send + 'static>(
+        &self,
+        source: &dyn File,
+        fill: impl FnOnce() -> Op<T>,
+    ) -> Op<T> {
+        if let Some(source) = source.find::<Self>()
+            && let Err(wait) = source.seat.place.announce(&source.handle, Touch::READ)
+        {
+            return Op::err(wait);
+        }
+        self.seat.changing(&self.handle, Touch::WRITE, fill)
     }
 }
 
@@ -45,5 +61,40 @@ impl File for ViewFile {
     fn truncate(&self, size: u64) -> Op<Attr> {
         self.seat
             .changing(&self.handle, Touch::WRITE, || self.open.truncate(size))
+    }
+
+    fn extent(&self, offset: u64, until: u64) -> Op<Option<Extent>> {
+        match self.seat.place.announce(&self.handle, Touch::READ) {
+            Ok(()) => self.open.extent(offset, until),
+            Err(wait) => Op::err(wait),
+        }
+    }
+
+    fn allocate(&self, offset: u64, count: u64) -> Op<()> {
+        self.seat.changing(&self.handle, Touch::WRITE, || {
+            self.open.allocate(offset, count)
+        })
+    }
+
+    fn deallocate(&self, offset: u64, count: u64) -> Op<()> {
+        self.seat.changing(&self.handle, Touch::WRITE, || {
+            self.open.deallocate(offset, count)
+        })
+    }
+
+    fn clone_range(&self, source: &dyn File, from: u64, to: u64, count: u64) -> Op<()> {
+        self.filling_from(source, || self.open.clone_range(source, from, to, count))
+    }
+
+    fn copy_range(&self, source: &dyn File, from: u64, to: u64, count: u64) -> Op<u64> {
+        self.filling_from(source, || self.open.copy_range(source, from, to, count))
+    }
+
+    fn advise(&self, offset: u64, count: u64, advice: Advice) -> Op<()> {
+        self.open.advise(offset, count, advice)
+    }
+
+    fn behind(&self) -> Option<&dyn File> {
+        Some(&*self.open)
     }
 }

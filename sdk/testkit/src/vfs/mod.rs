@@ -18,6 +18,7 @@ mod data;
 mod dirs;
 mod names;
 mod permissions;
+mod ranges;
 mod rename;
 mod watch;
 mod xattrs;
@@ -38,6 +39,7 @@ pub use data::*;
 pub use dirs::*;
 pub use names::*;
 pub use permissions::*;
+pub use ranges::*;
 pub use rename::*;
 pub use watch::*;
 pub use xattrs::*;
@@ -350,6 +352,15 @@ macro_rules! vfs_conformance {
             a_creation_mask_takes_away
             a_new_object_has_the_list_it_was_made_with
             long_lists_are_kept
+            extents_tell_data_from_holes
+            allocation_grows_a_file_and_keeps_its_content
+            deallocation_makes_holes
+            clones_have_the_same_content
+            clones_refuse_odd_ranges
+            copies_have_the_same_content
+            copies_leave_holes
+            copies_refuse_odd_ranges
+            advice_is_taken
         }
     };
     (@ $fixture:expr; $($check:ident)+) => {
