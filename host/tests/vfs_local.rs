@@ -5,10 +5,11 @@
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 use dittofs_host::vfs::local::{self, Options};
-use dittofs_sdk::vfs::{FileSystem, Handle};
+use dittofs_sdk::vfs::{Capabilities, FileSystem, Handle};
 use dittofs_testkit::vfs::Fixture;
 
 fn fixture(dir: tempfile::TempDir, options: &Options) -> Fixture {
@@ -59,6 +60,82 @@ mod ordinary_user_on_tmpfs {
         &super::unprivileged()
     ));
 }
+
+/// Ranges on a file system that shares storage, which few machines have for their own files. Where
+/// no image may be mounted, the disk that there is has to do.
+fn on_image(kind: &str) -> Fixture {
+    let options = Options::default();
+    match Image::mount(kind) {
+        Ok(image) => {
+            let fs = local::open(&image.dir.path().join("mount"), &options).unwrap();
+            let able = fs.info().capabilities;
+            assert!(able.contains(Capabilities::CLONE | Capabilities::HOLES));
+            Fixture::new(fs).keeping(image)
+        }
+        Err(why) => {
+            eprintln!("no {kind} here: {why}");
+            fixture(on_disk(), &options)
+        }
+    }
+}
+
+/// A file system in a file, mounted.
+struct Image {
+    dir: tempfile::TempDir,
+}
+
+impl Image {
+    fn mount(kind: &str) -> Result<Self, String> {
+        let dir = on_disk();
+        let (file, mount) = (dir.path().join("image"), dir.path().join("mount"));
+        std::fs::File::create(&file)
+            .and_then(|file| file.set_len(512 << 20))
+            .and_then(|()| std::fs::create_dir(&mount))
+            .map_err(|error| error.to_string())?;
+        run(Command::new(format!("mkfs.{kind}")).arg("-q").arg(&file))?;
+        run(Command::new("mount")
+            .args(["-o", "loop"])
+            .args([&file, &mount]))?;
+        Ok(Self { dir })
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        // Lazily: threads of the pool may not have closed everything yet.
+        let mount = self.dir.path().join("mount");
+        let _ = run(Command::new("umount").arg("--lazy").arg(mount));
+    }
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let output = command.output().map_err(|error| error.to_string())?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+macro_rules! ranges {
+    ($kind:ident) => {
+        mod $kind {
+            dittofs_testkit::vfs_conformance! { @ || super::on_image(stringify!($kind));
+                extents_tell_data_from_holes
+                allocation_grows_a_file_and_keeps_its_content
+                deallocation_makes_holes
+                clones_have_the_same_content
+                clones_refuse_odd_ranges
+                copies_have_the_same_content
+                copies_leave_holes
+                copies_refuse_odd_ranges
+                advice_is_taken
+            }
+        }
+    };
+}
+
+ranges!(xfs);
+ranges!(btrfs);
 
 /// What `setfacl` set is what we tell, and what we set is what `getfacl` tells.
 #[test]
@@ -171,8 +248,7 @@ fn a_real_ordinary_user_serves_a_directory() {
 
 fn serve_restart_and_find_again() {
     use dittofs_sdk::vfs::{
-        Acl, AclWho, Capabilities, CreateHow, Cred, Name, OpenAccess, PosixAcl, PosixAcls, SetAttr,
-        VfsError,
+        Acl, AclWho, CreateHow, Cred, Name, OpenAccess, PosixAcl, PosixAcls, SetAttr, VfsError,
     };
     use dittofs_testkit::vfs::wait;
 
@@ -223,7 +299,7 @@ fn serve_restart_and_find_again() {
 }
 
 fn another_program_is_noticed(fs: &Arc<dyn FileSystem>, file: &Handle, path: &Path) {
-    use dittofs_sdk::vfs::{Capabilities, Reaction, Touch};
+    use dittofs_sdk::vfs::{Reaction, Touch};
     use dittofs_testkit::vfs::{Noting, wait};
 
     assert!(fs.info().capabilities.contains(Capabilities::WATCH));

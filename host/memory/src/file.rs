@@ -182,6 +182,7 @@ impl MemoryFile {
 
     fn try_copy(&self, source: &dyn File, from: u64, to: u64, count: u64) -> VfsResult<u64> {
         let piece = self.take(source, |data, same| {
+            let count = count.min(data.size().saturating_sub(from));
             if same && overlap(from, to, count) {
                 return Err(VfsError::Invalid);
             }

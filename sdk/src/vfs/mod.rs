@@ -302,7 +302,8 @@ pub trait File: Any + Send + Sync {
 
     /// Copies up to `count` bytes from `from` of `source` to `to` of this file within the file
     /// system, sharing storage or leaving holes where that is possible, and answers with their number: as
-    /// many as take a moment, and 0 only at the end of `source`. Ranges of one file that overlap are
+    /// many as take a moment, and 0 only at the end of `source`. Ranges of one file that overlap, as far as it
+    /// goes, are
     /// [`VfsError::Invalid`]; a source of another file system may be [`VfsError::CrossDevice`].
     /// As unstable as an unstable write. [`Capabilities::COPY`].
     fn copy_range(&self, source: &dyn File, from: u64, to: u64, count: u64) -> Op<u64> {

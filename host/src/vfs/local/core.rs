@@ -21,6 +21,7 @@ use super::index::Index;
 use super::mounts::Mounts;
 use super::others::Others;
 use super::pace::Pace;
+use super::ranges::Ranges;
 use super::syncs::Syncs;
 use super::sys;
 use super::walked::Walked;
@@ -68,6 +69,7 @@ pub(super) struct Core {
     pub(super) numbers_are_unique: bool,
     /// What the file system keeps beyond what all do: extended attributes, lists, quotas.
     pub(super) keeps: Capabilities,
+    pub(super) ranges: Ranges,
     /// Files of which the kernel failed to write data back: it tells only once, we go on.
     pub(super) lost: Mutex<HashSet<Handle>>,
 }

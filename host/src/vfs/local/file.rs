@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dittofs_sdk::vfs::{
-    Attr, Buffer, Cred, File, Op, OpenAccess, ReadOk, Stability, VfsError, VfsResult, Written,
-    posix,
+    Advice, Attr, Buffer, Cred, Extent, File, Op, OpenAccess, ReadOk, Stability, VfsError,
+    VfsResult, Written, posix,
 };
 use rustix::fs::OFlags;
 use rustix::io::{Errno, IoSlice, ReadWriteFlags};
@@ -83,13 +83,13 @@ pub(super) struct LocalFile {
 }
 
 /// What jobs of the pool share with the file.
-struct Open {
-    core: Arc<Core>,
-    object: Arc<Object>,
-    fd: OwnedFd,
-    access: OpenAccess,
+pub(super) struct Open {
+    pub(super) core: Arc<Core>,
+    pub(super) object: Arc<Object>,
+    pub(super) fd: OwnedFd,
+    pub(super) access: OpenAccess,
     /// Who opened it: the kernel takes setuid away when anybody but the superuser writes.
-    cred: Cred,
+    pub(super) cred: Cred,
 }
 
 impl LocalFile {
@@ -125,6 +125,19 @@ impl LocalFile {
             }
             Some(open) => job(open).into(),
             None => Op::err(VfsError::Io),
+        }
+    }
+
+    /// As [`run`](Self::run), with another open file of a directory.
+    fn run_with<T: Send + 'static>(
+        &self,
+        source: &dyn File,
+        job: impl FnOnce(&Open, &Open) -> VfsResult<T> + Send + 'static,
+    ) -> Op<T> {
+        let source = source.find::<Self>().and_then(|file| file.open.clone());
+        match source {
+            Some(source) => self.run(move |open| job(open, &source)),
+            None => Op::err(VfsError::CrossDevice),
         }
     }
 }
@@ -177,6 +190,34 @@ impl File for LocalFile {
 
     fn truncate(&self, size: u64) -> Op<Attr> {
         self.run(move |open| open.truncate(size))
+    }
+
+    fn extent(&self, offset: u64, _until: u64) -> Op<Option<Extent>> {
+        self.run(move |open| open.extent(offset))
+    }
+
+    fn allocate(&self, offset: u64, count: u64) -> Op<()> {
+        self.run(move |open| open.allocate(offset, count))
+    }
+
+    fn deallocate(&self, offset: u64, count: u64) -> Op<()> {
+        self.run(move |open| open.deallocate(offset, count))
+    }
+
+    fn clone_range(&self, source: &dyn File, from: u64, to: u64, count: u64) -> Op<()> {
+        self.run_with(source, move |open, source| {
+            open.clone_range(source, from, to, count)
+        })
+    }
+
+    fn copy_range(&self, source: &dyn File, from: u64, to: u64, count: u64) -> Op<u64> {
+        self.run_with(source, move |open, source| {
+            open.copy_range(source, from, to, count)
+        })
+    }
+
+    fn advise(&self, offset: u64, count: u64, advice: Advice) -> Op<()> {
+        self.run(move |open| open.advise(offset, count, advice))
     }
 }
 
@@ -333,16 +374,22 @@ impl Open {
             self.core.resize(&self.object, &self.fd, size)
         })?;
         self.core.changed(self.object.fileid, self.fd.as_fd())?;
-        if self.core.durable {
-            rustix::fs::fsync(&self.fd).map_err(|_| {
-                self.core.lose(&self.object.handle);
-                VfsError::Io
-            })?;
-        }
+        self.settle()?;
         self.attr()
     }
 
-    fn check_writable(&self) -> VfsResult<()> {
+    /// Forces data and metadata to the device.
+    pub(super) fn settle(&self) -> VfsResult<()> {
+        if !self.core.durable {
+            return Ok(());
+        }
+        rustix::fs::fsync(&self.fd).map_err(|_| {
+            self.core.lose(&self.object.handle);
+            VfsError::Io
+        })
+    }
+
+    pub(super) fn check_writable(&self) -> VfsResult<()> {
         if self.access.writes() {
             Ok(())
         } else {

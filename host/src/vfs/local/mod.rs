@@ -25,6 +25,11 @@
 //! not have to wait ([`pace`]). On
 //! tmpfs and ramfs there is nothing to sync and answers come in place.
 //!
+//! # Ranges
+//! Holes are the kernel's (`SEEK_DATA`, `FALLOC_FL_PUNCH_HOLE`), clones and copies too
+//! (`FICLONERANGE`, `copy_file_range`). What the file system can is tried when the directory is
+//! opened ([`ranges`]): ext4 and tmpfs share no storage, XFS and Btrfs do.
+//!
 //! # Others
 //! Watches are told of what other programs on this machine do to a file ([`others`]). What the
 //! process does itself, be it through this directory's server or past it, is not told here.
@@ -51,6 +56,7 @@ mod others;
 mod pace;
 mod pool;
 mod quota;
+mod ranges;
 mod rights;
 mod set_attr;
 mod syncs;
@@ -86,6 +92,7 @@ use self::namespace::{First, Found};
 use self::others::Others;
 use self::pace::Pace;
 use self::pool::Pool;
+use self::ranges::Ranges;
 use self::syncs::Syncs;
 use self::walked::Walked;
 
@@ -218,6 +225,7 @@ fn start(fd: OwnedFd, handles: Handles, options: &Options) -> VfsResult<Core> {
         numbers_are_unique: durable && !has_subvolumes(fd.as_fd())
             || self::core::mount(&stat).is_some_and(|at| mounts::has_option(at, "inode64")),
         keeps,
+        ranges: Ranges::probe(fd.as_fd()),
         lost: Mutex::default(),
         handles,
         root: Arc::new(Object::new(fd, handle, &stat)?),
@@ -292,14 +300,14 @@ impl FileSystem for Local {
             (self.core.others.are_seen(), Capabilities::WATCH),
         ];
         FsInfo {
-            capabilities: all_of(always | self.core.keeps, &found),
+            capabilities: all_of(always | self.core.keeps | self.core.ranges.can, &found),
             max_name: Name::MAX as u32,
             max_links: 65_000,
             max_file_size: i64::MAX as u64,
             time_delta: Time { sec: 0, nsec: 1 },
             case_insensitive: false,
             case_preserving: true,
-            clone_block: 0,
+            clone_block: self.core.ranges.clone_block,
         }
     }
 

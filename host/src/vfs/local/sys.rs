@@ -188,6 +188,26 @@ pub(super) fn read_into(
     unsafe { into.append_with(count, read) }
 }
 
+/// Has `count` bytes at `to` of `target` share the storage of those at `from` of `source`; a count
+/// of 0 means to the end of `source`.
+pub(super) fn clone_range(
+    target: BorrowedFd<'_>,
+    to: u64,
+    source: BorrowedFd<'_>,
+    from: u64,
+    count: u64,
+) -> Result<(), Errno> {
+    let range = libc::file_clone_range {
+        src_fd: source.as_raw_fd().into(),
+        src_offset: from,
+        src_length: count,
+        dest_offset: to,
+    };
+    // SAFETY: the kernel reads a `file_clone_range`, which outlives the call.
+    let done = unsafe { libc::ioctl(target.as_raw_fd(), libc::FICLONERANGE, &raw const range) };
+    check(done.into()).map(drop)
+}
+
 /// A group of marks that names the objects of events by their handles. Needs no privileges.
 pub(super) fn fanotify_group() -> Result<OwnedFd, Errno> {
     let flags =
