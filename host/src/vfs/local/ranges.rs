@@ -257,8 +257,8 @@ impl Open {
 
 /// Refuses what the kernel can't address.
 fn addressable(offset: u64, count: u64) -> VfsResult<()> {
-    match offset.checked_add(count) {
-        Some(end) if end <= i64::MAX as u64 => Ok(()),
-        _ => Err(VfsError::FileTooBig),
-    }
+    let end = offset
+        .checked_add(count)
+        .and_then(|end| i64::try_from(end).ok());
+    end.map(drop).ok_or(VfsError::FileTooBig)
 }

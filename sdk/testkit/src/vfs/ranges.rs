@@ -49,18 +49,10 @@ fn unit(byte: u8) -> Vec<u8> {
     vec![byte; UNIT as usize]
 }
 
-fn extent(file: &Arc<dyn File>, offset: u64) -> Option<Extent> {
-    wait(file.extent(offset, u64::MAX)).unwrap()
-}
-
-fn data(end: u64) -> Option<Extent> {
-    let content = Content::Data;
-    Some(Extent { content, end })
-}
-
-fn hole(end: u64) -> Option<Extent> {
-    let content = Content::Hole;
-    Some(Extent { content, end })
+/// What is at `offset`, and where it ends.
+fn extent(file: &Arc<dyn File>, offset: u64) -> Option<(Content, u64)> {
+    let extent = wait(file.extent(offset, u64::MAX)).unwrap();
+    extent.map(|Extent { content, end }| (content, end))
 }
 
 fn all(file: &Arc<dyn File>) -> Vec<u8> {
@@ -74,11 +66,11 @@ pub fn extents_tell_data_from_holes(f: &Fixture) {
         return;
     }
     let (file, open) = f.holey("file");
-    assert_eq!(extent(&open, 0), data(UNIT));
-    assert_eq!(extent(&open, UNIT - 1), data(UNIT));
-    assert_eq!(extent(&open, UNIT), hole(2 * UNIT));
-    assert_eq!(extent(&open, UNIT + 5), hole(2 * UNIT));
-    assert_eq!(extent(&open, 2 * UNIT), data(3 * UNIT));
+    assert_eq!(extent(&open, 0), Some((Content::Data, UNIT)));
+    assert_eq!(extent(&open, UNIT - 1), Some((Content::Data, UNIT)));
+    assert_eq!(extent(&open, UNIT), Some((Content::Hole, 2 * UNIT)));
+    assert_eq!(extent(&open, UNIT + 5), Some((Content::Hole, 2 * UNIT)));
+    assert_eq!(extent(&open, 2 * UNIT), Some((Content::Data, 3 * UNIT)));
     for offset in [3 * UNIT, 3 * UNIT + 1, i64::MAX as u64, u64::MAX] {
         assert_eq!(extent(&open, offset), None);
     }
@@ -86,13 +78,13 @@ pub fn extents_tell_data_from_holes(f: &Fixture) {
     assert_eq!(near.content, Content::Data);
     assert!((10..=UNIT).contains(&near.end));
     wait(open.truncate(4 * UNIT + 7)).unwrap();
-    assert_eq!(extent(&open, 3 * UNIT), hole(4 * UNIT + 7));
+    assert_eq!(extent(&open, 3 * UNIT), Some((Content::Hole, 4 * UNIT + 7)));
     let reader = f.open_for(&file, OpenAccess::Read);
-    assert_eq!(extent(&reader, 0), data(UNIT));
+    assert_eq!(extent(&reader, 0), Some((Content::Data, UNIT)));
     let (_, empty) = f.scratch("empty");
     assert_eq!(extent(&empty, 0), None);
     wait(empty.truncate(100)).unwrap();
-    assert_eq!(extent(&empty, 0), hole(100));
+    assert_eq!(extent(&empty, 0), Some((Content::Hole, 100)));
 }
 
 /// And has room.
@@ -151,7 +143,7 @@ pub fn deallocation_makes_holes(f: &Fixture) {
     assert!(after.change > before.change);
     assert_eq!(all(&open), expected);
     if f.fs.info().capabilities.contains(Capabilities::HOLES) {
-        assert_eq!(extent(&open, UNIT + 1), hole(2 * UNIT));
+        assert_eq!(extent(&open, UNIT + 1), Some((Content::Hole, 2 * UNIT)));
     }
     refused(wait(open.deallocate(u64::MAX, 2)), VfsError::FileTooBig);
     let reader = f.open_for(&file, OpenAccess::Read);
