@@ -14,6 +14,7 @@ mod failing;
 mod files;
 mod gate;
 mod peer;
+mod ranges;
 mod slow;
 mod wire;
 
@@ -45,6 +46,7 @@ use crate::xdr::{Decode, Encode, Reader, Writer};
 pub(crate) use copying::{Copied, CopyArgs};
 pub(crate) use failing::Failing;
 pub(crate) use peer::{Called, Peer};
+pub(crate) use ranges::{BLOCK, Segment};
 pub(crate) use slow::{FATAL, Slow};
 pub(crate) use wire::{Wire, receive, record};
 

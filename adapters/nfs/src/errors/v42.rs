@@ -15,6 +15,8 @@ pub(super) const GETDEVICELIST: (u32, Statuses) = (48, of!(Notsupp));
 
 /// "The server MUST return NFS4ERR_NOTSUPP" for what it does not have (§13).
 const OFFERED: Statuses = of!(Notsupp);
+/// "If the sa_offset is beyond the end of the file" (§15.11.3).
+const SEEK: Statuses = of!(Nxio);
 /// "If the server is unable to return a single xattr name" (RFC 8276 §8.4.3.3).
 const LISTXATTRS: Statuses = of!(Toosmall);
 
@@ -41,7 +43,7 @@ errors! {
     68 READ_PLUS [SESSION PLAIN HANDLE STATEID]
         Access Grace Inval Io Isdir Locked Notsupp Openmode PartnerNoAuth PnfsIoHole PnfsNoLayout
         Symlink WrongType;
-    69 SEEK [SESSION PLAIN HANDLE STATEID]
+    69 SEEK [SESSION PLAIN HANDLE STATEID SEEK]
         Access Grace Inval Io Isdir Locked Notsupp Openmode PnfsIoHole PnfsNoLayout Symlink
         UnionNotsupp WrongType;
     70 WRITE_SAME [SESSION PLAIN HANDLE STATEID CHANGE]

@@ -1,6 +1,7 @@
-//! DEALLOCATE: makes a range of a file a hole.
+//! DEALLOCATE: makes a hole of a range of a file.
 //! <https://www.rfc-editor.org/rfc/rfc7862#section-15.4>
 
+use super::allocate;
 use crate::compound::{Cx, Operation};
 use crate::status::Status;
 use crate::types::StateId;
@@ -23,8 +24,8 @@ impl Operation for Args {
     type Ok = ();
     type Err = Status;
 
-    /// Not offered (RFC 7862 §13).
-    async fn run(self, _cx: &mut Cx) -> Result<(), Status> {
-        Err(Status::Notsupp)
+    async fn run(self, cx: &mut Cx) -> Result<(), Status> {
+        let file = allocate::writable(cx, self.stateid, self.offset, self.length).await?;
+        Ok(file.deallocate(self.offset, self.length).await?)
     }
 }

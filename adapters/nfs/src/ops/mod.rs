@@ -59,6 +59,7 @@ pub mod readdir;
 pub mod readlink;
 pub mod reclaim;
 pub mod reclaim_complete;
+mod regular;
 pub mod release_lockowner;
 pub mod remove;
 pub mod removexattr;

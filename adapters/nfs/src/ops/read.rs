@@ -66,7 +66,7 @@ impl Operation for Args {
 /// Appends data to the reply. A buffer does not come back from a file system that fails, so
 /// that the data get one of their own, into which the reply moves; where that is more than is to be
 /// read, it is the data that move.
-async fn read_into(
+pub(super) async fn read_into(
     cx: &mut Cx,
     file: &Arc<dyn File>,
     offset: u64,

@@ -163,10 +163,40 @@ const CASES: &[Case] = &[
 
 /// Those of 4.2 alone.
 const CASES_42: &[Case] = &[
+    Case(59, "f", |w| {
+        anonymous(w);
+        w.write(&0_u64);
+        w.write(&8_u64);
+    }),
     Case(60, "t", |w| {
         anonymous(w);
         anonymous(w);
         w.raw(&[0; 3 * 8 + 3 * 4]);
+    }),
+    Case(62, "f", |w| {
+        anonymous(w);
+        w.write(&0_u64);
+        w.write(&8_u64);
+    }),
+    Case(63, "f", |w| {
+        anonymous(w);
+        w.raw(&[0; 16]);
+        w.write(&Bitmap::of(&[1, 4]));
+    }),
+    Case(68, "f", |w| {
+        anonymous(w);
+        w.write(&0_u64);
+        w.write(&8_u32);
+    }),
+    Case(69, "f", |w| {
+        anonymous(w);
+        w.write(&0_u64);
+        w.write(&1_u32);
+    }),
+    Case(71, "t", |w| {
+        anonymous(w);
+        anonymous(w);
+        w.raw(&[0; 3 * 8]);
     }),
     Case(72, "f", |w| w.write("kept")),
     Case(73, "f", |w| {
@@ -198,7 +228,7 @@ fn stand<'h>(compound: Compound<'h>, Case(number, at, arguments): &Case) -> Comp
     let compound = compound.putrootfh().lookup("export");
     let compound = match (*number, *at) {
         (11, _) => other_saved(compound),
-        (60, name) => other_saved(compound).lookup(name),
+        (60 | 71, name) => other_saved(compound).lookup(name),
         (29, _) => compound.op(SAVEFH, |_| ()),
         (_, "") => compound,
         (_, name) => compound.lookup(name),

@@ -62,18 +62,11 @@ const NOT_OFFERED: [(u32, Arguments); 6] = [
 ];
 
 /// Operations of 4.2 that are not offered (RFC 7862 §13), with good arguments.
-const NOT_OFFERED_42: [(u32, Arguments); 10] = [
-    // ALLOCATE, COPY_NOTIFY, DEALLOCATE
-    (59, |w| range(w, 1)),
+const NOT_OFFERED_42: [(u32, Arguments); 4] = [
+    // COPY_NOTIFY
     (61, |w| {
         stateid(w);
         place(w);
-    }),
-    (62, |w| range(w, 1)),
-    // IO_ADVISE
-    (63, |w| {
-        range(w, 1);
-        w.write(&Bitmap::of(&[1]));
     }),
     // LAYOUTERROR, LAYOUTSTATS
     (64, |w| {
@@ -91,17 +84,6 @@ const NOT_OFFERED_42: [(u32, Arguments); 10] = [
         w.write(&1_u32);
         w.write("");
     }),
-    // READ_PLUS, SEEK
-    (68, |w| {
-        stateid(w);
-        w.write(&0_u64);
-        w.write(&1_u32);
-    }),
-    (69, |w| {
-        stateid(w);
-        w.write(&0_u64);
-        w.write(&1_u32);
-    }),
     // WRITE_SAME
     (70, |w| {
         stateid(w);
@@ -109,21 +91,7 @@ const NOT_OFFERED_42: [(u32, Arguments); 10] = [
         w.raw(&[0; 4 * 8 + 4 + 8]);
         w.write("xyz");
     }),
-    // CLONE
-    (71, |w| {
-        stateid(w);
-        range(w, 2);
-    }),
 ];
-
-/// A stateid, this many offsets, and a length.
-fn range(w: &mut Writer, offsets: usize) {
-    stateid(w);
-    for _ in 0..offsets {
-        w.write(&0_u64);
-    }
-    w.write(&1_u64);
-}
 
 /// netloc4
 fn place(w: &mut Writer) {

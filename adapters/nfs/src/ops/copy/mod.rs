@@ -11,14 +11,15 @@ mod tests;
 
 use std::sync::Arc;
 
-use dittofs_sdk::vfs::{Attr, Kind, OpenAccess};
+use dittofs_sdk::vfs::{Attr, OpenAccess};
 
 use super::io::{self, Usable};
+use super::regular;
 use super::write::Stable;
 use crate::compound::{Cx, Operation};
 use crate::copies::{self, Side, Transfer, Warrant};
 use crate::delegations::{self, Reason};
-use crate::exports::{Object, ShareObject};
+use crate::exports::ShareObject;
 use crate::metrics::CopyEnd;
 use crate::state::copies::{Order, Place};
 use crate::state::files::Touch;
@@ -108,26 +109,15 @@ impl Ok {
 
 /// The saved and the current file: two of them, and regular ones.
 async fn pair(cx: &Cx) -> Result<Pair, Status> {
-    let (Object::Share(source), Object::Share(target)) = (cx.saved_object()?, cx.object()?) else {
-        return Err(Status::WrongType);
-    };
     let pair = Pair {
-        source: regular(source).await?,
-        target: regular(target).await?,
+        source: regular::file(cx.saved_object()?).await?,
+        target: regular::file(cx.object()?).await?,
     };
-    target.writable()?;
-    if source.key() == target.key() {
+    pair.target.0.writable()?;
+    if pair.source.0.key() == pair.target.0.key() {
         return Err(Status::Inval);
     }
     Ok(pair)
-}
-
-async fn regular(object: &ShareObject) -> Result<(ShareObject, Attr), Status> {
-    let attr = object.share.fs.attr(&object.handle).await?;
-    if attr.kind != Kind::File || object.is_named() {
-        return Err(Status::WrongType);
-    }
-    Ok((object.clone(), attr))
 }
 
 /// The open files that READ and WRITE would use.
