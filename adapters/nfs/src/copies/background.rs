@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{PIECE, Transfer, report};
+use super::{Transfer, report};
 use crate::callback::{Lost, Referral};
 use crate::delegations::Hold;
 use crate::errors::fitting;
@@ -82,7 +82,7 @@ async fn run(server: &Server, job: &Job, mut copy: Transfer) -> End {
         if server.state.clients.find(job.order.client).is_none() {
             return End::Unwanted;
         }
-        match copy.step(server, PIECE).await {
+        match copy.step(server, u64::MAX).await {
             Ok(0) => return End::Done,
             Ok(copied) => {
                 job.advance(copied);

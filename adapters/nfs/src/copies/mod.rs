@@ -23,8 +23,6 @@ use crate::types::ClientId;
 
 pub use background::{Request, begin};
 
-/// Bytes of one piece at most: enough to be worth a call, and soon over.
-const PIECE: u64 = 4 << 20;
 /// Pieces of copies in the background that are copied at once.
 const AT_ONCE: usize = 4;
 
@@ -112,7 +110,7 @@ impl Transfer {
     /// Copies the next piece, of at most `most` bytes, in the order of the source; its size. It is 0 when
     /// nothing is left, also of a source that was cut meanwhile.
     pub async fn step(&mut self, server: &Server, most: u64) -> Result<u64, Status> {
-        let count = self.left.min(most).min(PIECE);
+        let count = self.left.min(most);
         if count == 0 {
             return Ok(0);
         }

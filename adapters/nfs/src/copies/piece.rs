@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dittofs_sdk::vfs::{Buffer, File, Stability, VfsResult};
+use dittofs_sdk::vfs::{Buffer, File, Stability, VfsError, VfsResult};
 
-/// Bytes that are read and written at once.
+/// Bytes that are read and written here at once.
 const CHUNK: u64 = 1 << 20;
 
 /// An open file, and where in it.
@@ -14,16 +14,23 @@ type At<'a> = (&'a Arc<dyn File>, u64);
 /// How pieces are copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Way {
-    /// Read and written here.
+    /// By the file system, which may share storage and leave holes.
     #[default]
+    Within,
+    /// Read and written here: the file system does not copy, or the files are on two.
     ByHand,
 }
 
-/// Copies at most `count` bytes; how many. None are left of the source if that is 0.
+/// Copies as many of `count` bytes as take a moment; how many. None are left of the source if that is 0.
 pub(super) async fn copy(way: &mut Way, from: At<'_>, to: At<'_>, count: u64) -> VfsResult<u64> {
-    match way {
-        Way::ByHand => by_hand(from, to, count).await,
+    if *way == Way::Within {
+        let ((source, from), (target, to)) = (from, to);
+        match target.copy_range(&**source, from, to, count).await {
+            Err(VfsError::NotSupported | VfsError::CrossDevice) => *way = Way::ByHand,
+            copied => return copied,
+        }
     }
+    by_hand(from, to, count).await
 }
 
 async fn by_hand((source, from): At<'_>, (target, to): At<'_>, count: u64) -> VfsResult<u64> {
