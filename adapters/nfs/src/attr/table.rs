@@ -113,6 +113,7 @@ attributes! {
     });
     75 SUPPATTR_EXCLCREAT V41 Get(|f, w| w.write(&exclusive_create(f.fs.minor)));
     76 FS_CHARSET_CAP     V41 Get(|_, w| w.write(&FSCHARSET_CAP4_CONTAINS_NON_UTF8));
+    77 CLONE_BLKSIZE      V42 Get(|f, w| w.write(&f.fs.info.clone_block));
     78 SPACE_FREED        V42 Get(|f, w| w.write(&space_freed(f)));
     79 CHANGE_ATTR_TYPE   V42 Get(|f, w| w.write(&change_attr_type(f)));
     81 MODE_UMASK         V42 Put(|r, s| {
@@ -355,7 +356,13 @@ mod tests {
         let numbers: Vec<u32> = later.iter().collect();
         assert_eq!(
             numbers,
-            [SPACE_FREED, CHANGE_ATTR_TYPE, MODE_UMASK, XATTR_SUPPORT]
+            [
+                CLONE_BLKSIZE,
+                SPACE_FREED,
+                CHANGE_ATTR_TYPE,
+                MODE_UMASK,
+                XATTR_SUPPORT
+            ]
         );
         for minor in [Minor::V40, Minor::V41] {
             assert!(supported(minor).and(later).is_empty());

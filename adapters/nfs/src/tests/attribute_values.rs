@@ -63,6 +63,8 @@ fn judge(number: u32, reader: &mut Reader) {
         }
         // A lease is not over at once, and what there is has a name.
         10 | 28 | 29 | 35 => assert_ne!(reader.read::<u32>(), Ok(0)),
+        // 0, or what a block has.
+        77 => assert!(reader.read::<u32>().unwrap() <= 1 << 20),
         33 => assert!(reader.read::<u32>().unwrap() <= 0o7777),
         36 | 37 => {
             let name: Bytes = reader.read().unwrap();
@@ -212,4 +214,23 @@ async fn removing_one_of_two_names_frees_nothing() {
     assert_eq!(freed().await, 0);
     share().op(28, |w| w.write("g")).run().await.ok();
     assert_ne!(freed().await, 0);
+}
+
+/// clone_blksize (RFC 7862 §12.2.1)
+#[tokio::test]
+async fn clones_are_made_of_whole_blocks_and_where_there_are_none_of_nothing() {
+    let fixture = Fixture::new();
+    fixture.populate().await;
+    for path in ["", "export", "export/file"] {
+        let mut cx = fixture.at(Minor::V42, path).await;
+        let start = cx.reply.position();
+        let wanted = Bitmap::of(&[77]);
+        getattr::Args { wanted }.run(&mut cx).await.unwrap();
+        let body = Bytes::copy_from_slice(&cx.reply.as_slice()[start..]);
+        let mut reader = Reader::new(body);
+        assert_eq!(reader.read(), Ok(wanted));
+        let block: [u8; 4] = reader.read::<Bytes>().unwrap()[..].try_into().unwrap();
+        let block = u32::from_be_bytes(block);
+        assert_eq!(block.is_power_of_two(), !path.is_empty(), "{path}: {block}");
+    }
 }
