@@ -1,6 +1,6 @@
 # What the kernel client does with each server, in turn: fio and the copy of a tree. Prints lines "result SERVER WORK
 # VALUE". Variables: CLIENT (the directory of the tests' jobs), ROUNDS ("ours 2049 ganesha 2050 ..."), VERSION, SECONDS
-# (of each fio), FILES.
+# (of each fio), FILES, FILE (its size in MiB).
 . "$CLIENT/mount.sh"
 
 # fio NAME FIELD ARGUMENTS...: a field of the terse output, version 3: 8 is reads per second, 49 writes per second.
@@ -12,7 +12,7 @@ run_fio() {
     [ -n "$value" ] && echo "result $LABEL $work $value"
 }
 
-# copies NAME COMMAND...: files per second.
+# timed_copy NAME COMMAND...: files per second.
 timed_copy() {
     work=$1
     shift
@@ -21,6 +21,21 @@ timed_copy() {
     spent=$(( $(uptime_centiseconds) - begin ))
     echo "result $LABEL $work $(( FILES * 100 / (spent > 0 ? spent : 1) ))"
 }
+
+# timed_file NAME COMMAND...: MiB per second of a copy within the share.
+timed_file() {
+    work=$1
+    shift
+    begin=$(uptime_centiseconds)
+    "$@" && sync "$MOUNT/copy" || return 1
+    spent=$(( $(uptime_centiseconds) - begin ))
+    cmp -s -n 1000000 "$MOUNT/big" "$MOUNT/copy" || return 1
+    echo "result $LABEL $work $(( FILE * 100 / (spent > 0 ? spent : 1) ))"
+    rm "$MOUNT/copy"
+}
+
+# No page of it is a hole.
+make_file() { yes | head -c "${FILE}M" > "$MOUNT/big" && sync "$MOUNT/big"; }
 
 make_tree() {
     made=0
@@ -38,7 +53,11 @@ work() {
     run_fio sequential-read-1m 8 --rw=read --bs=1m --size=64m --iodepth=4 --time_based --runtime="$SECONDS" &&
     run_fio sequential-write-1m 49 --rw=write --bs=1m --size=64m --iodepth=4 --time_based --runtime="$SECONDS" &&
     timed_copy copy-tree cp -r /run/tmp/tree "$MOUNT/tree" &&
-    timed_copy remove-tree rm -r "$MOUNT/tree"
+    timed_copy remove-tree rm -r "$MOUNT/tree" &&
+    make_file &&
+    timed_file copy-file-by-cp cp "$MOUNT/big" "$MOUNT/copy" &&
+    timed_file copy-file-by-client dd if="$MOUNT/big" of="$MOUNT/copy" bs=1M status=none &&
+    rm "$MOUNT/big"
 }
 
 make_tree || exit 1

@@ -17,6 +17,10 @@ use crate::Dittofs;
 use crate::process::Process;
 
 const LEASE: u32 = 15;
+/// A hundred clients reclaim one after another.
+const LEASE_OF_A_HUNDRED: u32 = 30;
+/// A thousand clients take longer than any lease that the others could wait for.
+const REBOOT: &[&str] = &["reboot", "noREBT2c", "noREBT3c", "noREBT4c"];
 const LIMIT: Duration = Duration::from_mins(30);
 /// What this server logs when it breaks down; clients may not notice.
 const FAULTS: [&str; 2] = ["panicked", "must not be the answer of"];
@@ -64,14 +68,20 @@ pub const SUITES: &[Suite] = &[
         tests: &["all"],
     },
     Suite {
+        name: "4.2 restarts",
+        directory: "nfs4.1",
+        options: &["--minorversion=2"],
+        lease: LEASE_OF_A_HUNDRED,
+        recall: 60,
+        tests: REBOOT,
+    },
+    Suite {
         name: "4.1 restarts",
         directory: "nfs4.1",
         options: &["--minorversion=1"],
-        // A hundred clients reclaim one after another. A thousand, as in the tests that are left out, take longer than
-        // any lease that the others could wait for.
-        lease: 30,
+        lease: LEASE_OF_A_HUNDRED,
         recall: 60,
-        tests: &["reboot", "noREBT2c", "noREBT3c", "noREBT4c"],
+        tests: REBOOT,
     },
     Suite {
         name: "4.0 restarts",

@@ -14,9 +14,10 @@ use dittofs_tests::uml::Client;
 use tempfile::TempDir;
 
 /// Boots one Linux client (user-mode Linux), which mounts both servers in turn, A B B A, and runs fio (O_DIRECT, 16
-/// requests of 4 KiB or 4 of 1 MiB under way) and copies and removes a tree.
+/// requests of 4 KiB or 4 of 1 MiB under way), copies and removes a tree, and copies a file within the share: by cp, which
+/// asks the server to, and by reading and writing.
 ///
-/// Values are operations or files per second. The client's kernel is an ordinary process on the same CPUs and costs more
+/// Values are operations or files per second, of the file MiB per second. The client's kernel is an ordinary process on the same CPUs and costs more
 /// than either server: ratios say what is left of the difference for who mounts.
 #[derive(Parser)]
 struct Arguments {
@@ -24,7 +25,7 @@ struct Arguments {
     #[arg(long, default_value = "target/release")]
     ours: PathBuf,
     /// As the client mounts.
-    #[arg(long, default_value = "4.1")]
+    #[arg(long, default_value = "4.2")]
     version: String,
     /// Seconds of each fio.
     #[arg(long, default_value_t = 3)]
@@ -35,6 +36,9 @@ struct Arguments {
     /// Files of the tree, of 4 KiB each.
     #[arg(long, default_value_t = 5000)]
     files: u32,
+    /// Size of the file that is copied within the share, in MiB.
+    #[arg(long, default_value_t = 1024)]
+    file: u32,
     /// A directory on a tmpfs.
     #[arg(long, default_value = "/dev/shm")]
     scratch: PathBuf,
@@ -83,7 +87,8 @@ impl Arguments {
         let scratch = TempDir::with_prefix_in("dittofs-scratch-", &self.scratch)?;
         let package = Path::new(env!("CARGO_MANIFEST_DIR"));
         let jobs = package.join("../../tests/client").canonicalize()?;
-        let (seconds, files) = (self.seconds.to_string(), self.files.to_string());
+        let [seconds, files, file] =
+            [self.seconds, self.files, self.file].map(|number| number.to_string());
         let machine = Client {
             network,
             machine: 0,
@@ -96,6 +101,7 @@ impl Arguments {
                 ("VERSION", &self.version),
                 ("SECONDS", &seconds),
                 ("FILES", &files),
+                ("FILE", &file),
             ],
         }
         .boot()?;
