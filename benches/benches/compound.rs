@@ -2,7 +2,7 @@
 //!
 //! `sequence_validation` takes a slot and gives it back with a reply, nothing else;
 //! `compound_dispatch` is SEQUENCE, PUTFH and GETATTR, the same without a session in 4.0, and
-//! SEQUENCE alone. Each on a host without metrics (`inert`) and on one with (`recording`).
+//! SEQUENCE alone, and OPEN with CLOSE. Each on a host without metrics (`inert`) and on one with (`recording`).
 //! Allocations are printed first.
 #![allow(clippy::expect_used)]
 
@@ -57,6 +57,12 @@ fn compound_dispatch(c: &mut Criterion) {
         measure(
             c,
             &format!("compound_dispatch/v41/{name}"),
+            Load::new(&rig, template),
+        );
+        let template = Template::open_close41(rig.opener("opener"), &root, "file");
+        measure(
+            c,
+            &format!("compound_dispatch/v41_open_close/{name}"),
             Load::new(&rig, template),
         );
         two_threads(
@@ -121,7 +127,10 @@ impl Load {
 }
 
 fn measure(c: &mut Criterion, name: &str, mut load: Load) {
-    load.run(BATCH);
+    for request in load.batch(BATCH) {
+        let reply = load.rig.serve(request);
+        assert_eq!(reply.first_chunk(), Some(&[0; 4]), "{name} is refused");
+    }
     let requests = load.batch(BATCH);
     let before = allocations::count();
     for request in requests {

@@ -19,7 +19,7 @@ use dittofs_nfs::rpc::{Auth, Call};
 use dittofs_nfs::server::Server;
 use dittofs_nfs::settings::Settings;
 use dittofs_nfs::state::Begun;
-use dittofs_nfs::types::{Bitmap, Minor, SessionId, Verifier};
+use dittofs_nfs::types::{Bitmap, Minor, SessionId, StateId, Verifier};
 use dittofs_nfs::xdr::{Reader, Writer};
 use dittofs_sdk::vfs::{Buffer, Cred};
 use dittofs_sdk::{Share, Squash};
@@ -169,6 +169,22 @@ impl Rig {
         self.lone(&create).read().unwrap()
     }
 
+    /// A client with a session that has nothing to reclaim, so that it may open files.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub fn opener(&self, owner: &str) -> SessionId {
+        let session = self.session(owner);
+        let mut ops = Writer::default();
+        ops.write(&58_u32);
+        ops.write(&false);
+        // In a slot of its own: the numbers of the first one are the caller's.
+        let mut template = Template::sequenced(session, (1, 1), 1, &ops);
+        let reply = self.serve(template.numbered(1));
+        assert_eq!(reply.first_chunk(), Some(&[0; 4]));
+        session
+    }
+
     /// The file handle of the share's root.
     ///
     /// # Panics
@@ -202,12 +218,39 @@ impl Rig {
 impl Template {
     /// 4.1: SEQUENCE alone in slot 0.
     pub fn sequence(session: SessionId) -> Self {
-        Self::sequenced(session, 0, &Writer::default())
+        Self::sequenced(session, (0, 0), 0, &Writer::default())
     }
 
     /// 4.1: SEQUENCE, PUTFH, GETATTR as Linux asks for it.
     pub fn getattr41(session: SessionId, handle: &Bytes) -> Self {
-        Self::sequenced(session, 2, &putfh_getattr(handle))
+        Self::sequenced(session, (0, 0), 2, &putfh_getattr(handle))
+    }
+
+    /// 4.1: SEQUENCE, PUTFH of a directory, OPEN of `name` for reading, made if need be, CLOSE.
+    pub fn open_close41(session: SessionId, directory: &Bytes, name: &str) -> Self {
+        const READ_NO_DELEGATION: u32 = 0x401;
+        let mut ops = Writer::default();
+        ops.write(&22_u32);
+        ops.write(directory);
+        ops.write(&18_u32);
+        for word in [0, READ_NO_DELEGATION, 0] {
+            ops.write(&word);
+        }
+        ops.write(&0_u64);
+        ops.write("owner");
+        // OPEN4_CREATE, UNCHECKED4 without attributes; CLAIM_NULL.
+        for word in [1_u32, 0] {
+            ops.write(&word);
+        }
+        ops.write(&Bitmap::EMPTY);
+        for word in [0_u32, 0] {
+            ops.write(&word);
+        }
+        ops.write(name);
+        ops.write(&4_u32);
+        ops.write(&0_u32);
+        ops.write(&StateId::CURRENT);
+        Self::sequenced(session, (0, 0), 3, &ops)
     }
 
     /// 4.0: PUTFH, GETATTR.
@@ -232,12 +275,17 @@ impl Template {
         Bytes::copy_from_slice(&self.bytes)
     }
 
-    fn sequenced(session: SessionId, count: u32, rest: &Writer) -> Self {
+    fn sequenced(
+        session: SessionId,
+        (slot, highest): (u32, u32),
+        count: u32,
+        rest: &Writer,
+    ) -> Self {
         let mut ops = Writer::default();
         ops.write(&53_u32);
         ops.write(&session);
         // Number, slot, highest slot, whether to keep the reply.
-        for word in [0_u32, 0, 0, 0] {
+        for word in [0_u32, slot, highest, 0] {
             ops.write(&word);
         }
         ops.raw(rest.as_slice());
@@ -274,7 +322,7 @@ fn call() -> Call {
     Call {
         connection: Arc::new(Connection::new(address, address)),
         peer: address,
-        auth: Auth::Sys(Cred::user(1000, 1000)),
+        auth: Auth::Sys(Cred::user(0, 0)),
         xid: 1,
         size: 0,
         digest: 0,
