@@ -50,7 +50,7 @@ fn opens(what: &str, owner: impl Fn(u64) -> u64) {
     for (number, stateid) in stateids.iter().enumerate() {
         files.close(CALLER, stateid, &key(number as u64)).unwrap();
     }
-    report(&format!("open, {what}"), made, clock.stop());
+    report(&format!("open, {what}"), &made, &clock.stop());
     let clock = Clock::start();
     for _ in 0..COUNT {
         let stateid = open(&files, &file, 1, 1);
@@ -79,8 +79,8 @@ fn one_file_many_opens() {
     }
     report(
         "open, all of one file, each of an owner of its own",
-        made,
-        clock.stop(),
+        &made,
+        &clock.stop(),
     );
 }
 
@@ -108,7 +108,7 @@ fn locks(what: &str, owner: impl Fn(u64) -> u64) {
             .unlock(CALLER, &stateid, &key(0), range, usize::MAX)
             .unwrap();
     }
-    report(&format!("lock, {what}"), made, clock.stop());
+    report(&format!("lock, {what}"), &made, &clock.stop());
 }
 
 fn files() -> Files {
@@ -149,8 +149,9 @@ fn lock(number: u64) -> LockRequest {
 /// A name as long as that of a Linux client.
 fn owner(role: Role, number: u64) -> Owner {
     let mut name = [0; 24];
-    name.first_chunk_mut()
-        .map(|first| *first = number.to_be_bytes());
+    if let Some(first) = name.first_chunk_mut() {
+        *first = number.to_be_bytes();
+    }
     Owner {
         client: CLIENT,
         role,
@@ -161,9 +162,9 @@ fn owner(role: Role, number: u64) -> Owner {
 /// A key as long as that of a file on this machine.
 fn key(number: u64) -> FileKey {
     let mut handle = [0; 41];
-    handle
-        .first_chunk_mut()
-        .map(|first| *first = number.to_be_bytes());
+    if let Some(first) = handle.first_chunk_mut() {
+        *first = number.to_be_bytes();
+    }
     FileKey {
         share: Uuid::from_u128(7),
         handle: Handle::new(&handle).unwrap(),
@@ -202,7 +203,7 @@ impl Clock {
     }
 }
 
-fn report(what: &str, made: Cost, ended: Cost) {
+fn report(what: &str, made: &Cost, ended: &Cost) {
     println!(
         "{what}: {:.0} bytes, {:.0} kept when ended; {:.0} ns and {:.1} allocations to make, {:.0} ns to end",
         made.bytes,

@@ -66,7 +66,7 @@ pub async fn offer(
         return Err(Refusal::Named);
     }
     let mut refusal = Refusal::Unavailable;
-    if !may_have(cx, offer) {
+    if kinds.is_empty() || !may_have(cx, offer) {
         return Err(refusal);
     }
     for &kind in kinds {

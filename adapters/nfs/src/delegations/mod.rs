@@ -111,14 +111,20 @@ impl Drop for Hold {
 /// Makes way for an access: recalls what stands against it, and waits a moment for that to come
 /// back. NFS4ERR_DELAY if it does not.
 pub async fn clear(cx: &Cx, access: Access) -> Result<Hold, Status> {
-    let server = &cx.server;
-    if server.state.files.begin_unguarded_change() {
-        return Ok(Hold {
-            server: Arc::clone(server),
-            key: None,
-        });
+    match hold_off(cx) {
+        Some(hold) => Ok(hold),
+        None => clear_for_long(cx, access).await,
     }
-    clear_for_long(cx, access).await
+}
+
+/// Keeps all delegations from being granted, if there are none: then nothing is in anybody's way.
+pub fn hold_off(cx: &Cx) -> Option<Hold> {
+    let server = &cx.server;
+    let none = server.state.files.begin_unguarded_change();
+    none.then(|| Hold {
+        server: Arc::clone(server),
+        key: None,
+    })
 }
 
 /// As [`clear`], for an access that takes long: whoever opens other files gets delegations meanwhile.
@@ -209,12 +215,8 @@ pub async fn clear_entry(
     name: Name<'_>,
     reason: Reason,
 ) -> Result<Option<Hold>, Status> {
-    let files = &cx.server.state.files;
-    if files.begin_unguarded_change() {
-        return Ok(Some(Hold {
-            server: Arc::clone(&cx.server),
-            key: None,
-        }));
+    if let Some(hold) = hold_off(cx) {
+        return Ok(Some(hold));
     }
     if dir.is_named() {
         return clear_owner(cx, dir, reason).await;

@@ -19,10 +19,15 @@ pub(super) struct Shards<K, V> {
 #[repr(align(64))]
 struct Part<K, V>(RwLock<HashMap<K, V, Fast>>);
 
+/// A fast hash of what clients don't choose, as random as `keys`.
+pub(super) fn fast(keys: &RandomState) -> Fast {
+    let [a, b, c, d] = [0, 1, 2, 3].map(|number| keys.hash_one(number));
+    Fast::with_seeds(a, b, c, d)
+}
+
 impl<K: Eq + Hash, V: Clone> Shards<K, V> {
     pub(super) fn new(keys: &RandomState) -> Self {
-        let [a, b, c, d] = [0, 1, 2, 3].map(|number| keys.hash_one(number));
-        let hasher = Fast::with_seeds(a, b, c, d);
+        let hasher = fast(keys);
         let part = |_| Part(RwLock::new(HashMap::with_hasher(hasher.clone())));
         Self {
             parts: std::array::from_fn(part),

@@ -197,6 +197,9 @@ fn touch(found: &Found, share: Share) -> Touch {
 /// Recalls the delegations that the open stands against, unless a reservation refuses it: it would
 /// do so afterwards as well.
 async fn make_way(cx: &Cx, found: &Found, share: Share) -> Result<Option<Hold>, Status> {
+    if let Some(hold) = delegations::hold_off(cx) {
+        return Ok(Some(hold));
+    }
     let key = found.object.key();
     if cx.server.state.files.refuses(&key, share) {
         return Ok(None);

@@ -1,11 +1,16 @@
 //! What each client has, and how much of it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 
+use hashbrown::HashTable;
 use parking_lot::Mutex;
 
 use super::Owner;
 use super::delegation::Pool;
+use super::few::Few;
+use super::shard::Ids;
 use super::stateid::{Caller, Id};
 use crate::status::Status;
 use crate::types::ClientId;
@@ -55,9 +60,18 @@ impl Bound {
 
 #[derive(Debug, Default)]
 struct Held {
-    owners: HashMap<Owner, HashSet<Id>>,
+    owners: HashTable<Owned>,
+    /// Clients choose the names of their owners.
+    hasher: RandomState,
     opens: usize,
     ranges: usize,
+}
+
+/// What one owner has. Its name is kept here once for all of that.
+#[derive(Debug)]
+struct Owned {
+    owner: Arc<Owner>,
+    states: Ids,
 }
 
 impl Index {
@@ -73,7 +87,7 @@ impl Index {
         owner: &Owner,
         id: Id,
         bound: Bound,
-    ) -> Result<(), Status> {
+    ) -> Result<Arc<Owner>, Status> {
         let mut inner = self.inner.lock();
         let Inner { clients, opens, .. } = &mut *inner;
         let held = clients.get_mut(&owner.client).ok_or(Status::Expired)?;
@@ -82,8 +96,7 @@ impl Index {
         }
         held.opens += 1;
         *opens += 1;
-        held.owners.entry(owner.clone()).or_default().insert(id);
-        Ok(())
+        Ok(held.note(owner, id))
     }
 
     pub(super) fn remove_open(&self, owner: &Owner, id: Id) {
@@ -96,12 +109,11 @@ impl Index {
         }
     }
 
-    pub(super) fn add_lock(&self, owner: &Owner, id: Id) -> Result<(), Status> {
+    pub(super) fn add_lock(&self, owner: &Owner, id: Id) -> Result<Arc<Owner>, Status> {
         let mut inner = self.inner.lock();
         let held = inner.clients.get_mut(&owner.client);
         let held = held.ok_or(Status::Expired)?;
-        held.owners.entry(owner.clone()).or_default().insert(id);
-        Ok(())
+        Ok(held.note(owner, id))
     }
 
     pub(super) fn remove_lock(&self, owner: &Owner, id: Id) {
@@ -171,7 +183,7 @@ impl Index {
     pub(super) fn has_owner(&self, owner: &Owner) -> bool {
         let inner = self.inner.lock();
         let held = inner.clients.get(&owner.client);
-        held.is_some_and(|held| held.owners.contains_key(owner))
+        held.is_some_and(|held| held.of(owner).is_some())
     }
 
     /// All states of a client, which gets no more.
@@ -183,19 +195,14 @@ impl Index {
             inner.ranges = inner.ranges.saturating_sub(held.ranges);
             held
         };
-        held.owners
-            .into_values()
-            .flatten()
-            .chain(self.pool.take_client(client))
-            .collect()
+        held.states().chain(self.pool.take_client(client)).collect()
     }
 
     /// All states of a client.
     pub(super) fn of_client(&self, client: ClientId) -> Vec<Id> {
         let inner = self.inner.lock();
         let held = inner.clients.get(&client).into_iter();
-        held.flat_map(|held| held.owners.values().flatten())
-            .copied()
+        held.flat_map(Held::states)
             .chain(self.pool.of_client(client))
             .collect()
     }
@@ -204,8 +211,8 @@ impl Index {
     pub(super) fn of_owner(&self, owner: &Owner) -> Vec<Id> {
         let inner = self.inner.lock();
         let held = inner.clients.get(&owner.client);
-        held.and_then(|held| held.owners.get(owner))
-            .map(|ids| ids.iter().copied().collect())
+        held.and_then(|held| held.of(owner))
+            .map(|owned| owned.states.keys().copied().collect())
             .unwrap_or_default()
     }
 
@@ -217,11 +224,39 @@ impl Index {
 }
 
 impl Held {
+    fn of(&self, owner: &Owner) -> Option<&Owned> {
+        let hash = self.hasher.hash_one(owner);
+        self.owners.find(hash, |owned| *owned.owner == *owner)
+    }
+
+    fn states(&self) -> impl Iterator<Item = Id> {
+        let owned = self.owners.iter();
+        owned.flat_map(|owned| owned.states.keys().copied())
+    }
+
+    /// Notes a state of an owner; returns the owner as all of its states refer to it.
+    fn note(&mut self, owner: &Owner, id: Id) -> Arc<Owner> {
+        let Self { owners, hasher, .. } = self;
+        let entry = owners.entry(
+            hasher.hash_one(owner),
+            |owned| *owned.owner == *owner,
+            |owned| hasher.hash_one(&*owned.owner),
+        );
+        let mut entry = entry.or_insert_with(|| Owned {
+            owner: Arc::new(owner.clone()),
+            states: Few::None,
+        });
+        let owned = entry.get_mut();
+        owned.states.insert(id, ());
+        Arc::clone(&owned.owner)
+    }
+
     fn forget(&mut self, owner: &Owner, id: Id) {
-        if let Some(ids) = self.owners.get_mut(owner) {
-            ids.remove(&id);
-            if ids.is_empty() {
-                self.owners.remove(owner);
+        let hash = self.hasher.hash_one(owner);
+        if let Ok(mut entry) = self.owners.find_entry(hash, |owned| *owned.owner == *owner) {
+            entry.get_mut().states.remove(&id);
+            if entry.get().states.is_empty() {
+                entry.remove();
             }
         }
     }

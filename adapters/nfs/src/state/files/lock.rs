@@ -2,15 +2,22 @@
 //! <https://www.rfc-editor.org/rfc/rfc8881#section-9.4>
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use parking_lot::MutexGuard;
 
 use super::range::{Held, LockKind, Range};
 use super::shard::{Entry, Lock, Shard};
 use super::stateid::{Caller, Id, next_seqid};
+use super::table::Place;
 use super::wait::Waits;
 use super::{Bound, Files, Owner};
 use crate::exports::FileKey;
 use crate::status::Status;
 use crate::types::{ClientId, StateId};
+
+/// Ranges that LOCKU takes away at once.
+const CUT: usize = 1024;
 
 /// A lock that is wanted.
 #[derive(Debug, Clone, Copy)]
@@ -68,18 +75,17 @@ impl Files {
         let Entry::Open(state) = shard.find_owned(caller, open_id, open.seqid, key)? else {
             return Err(Status::BadStateid.into());
         };
+        let file = state.file;
         // Both owners are of one client (RFC 8881 §18.10.3).
         if state.owner.client != owner.client {
             return Err(Status::Inval.into());
         }
         shard.check_mode(open_id, request.kind)?;
-        let known = shard
-            .files
-            .get(key)
-            .and_then(|file| file.lockers.get(owner).copied());
+        let locking = shard.locking(file);
+        let known = locking.and_then(|locking| locking.lockers.get(owner).copied());
         // Who has locks here has a sequence of its own by now (RFC 7530 §16.10.5). A stateid that
         // holds none might as well be gone, and clients begin with it anew.
-        let holds = |id| shard.belongs(id, open_id) && shard.locks_of(key, id) != 0;
+        let holds = |id| shard.belongs(id, open_id) && shard.locks_of(file, id) != 0;
         if caller == Caller::V40 && known.is_some_and(holds) {
             return Err(Status::BadSeqid.into());
         }
@@ -88,7 +94,7 @@ impl Files {
             Some(id) => id,
             None => self.add_locker(shard, number, open_id, key, owner)?,
         };
-        self.take(shard, id, key, request)
+        self.take(shard, id, file, request)
     }
 
     /// LOCK by an owner that shows its lock stateid (exist_lock_owner4).
@@ -105,10 +111,10 @@ impl Files {
         let Entry::Lock(lock) = shard.find_owned(caller, id, stateid.seqid, key)? else {
             return Err(Status::BadStateid.into());
         };
-        let (open, owner) = (lock.open, lock.owner.clone());
+        let (file, open, owner) = (lock.file, lock.open, Arc::clone(&lock.owner));
         shard.check_mode(open, request.kind)?;
         self.check(shard, caller, key, &owner, Some(id), request)?;
-        self.take(shard, id, key, request)
+        self.take(shard, id, file, request)
     }
 
     /// LOCKU; bytes that are not locked are no error (RFC 8881 §18.12.3).
@@ -121,23 +127,29 @@ impl Files {
         limit: usize,
     ) -> Result<StateId, Status> {
         let id = self.ids.read(caller, stateid)?;
-        let mut guard = self.shard(id.shard()).ok_or(Status::BadStateid)?;
-        let shard = &mut *guard;
+        let mut shard = self.shard(id.shard()).ok_or(Status::BadStateid)?;
         let Entry::Lock(lock) = shard.find_owned(caller, id, stateid.seqid, key)? else {
             return Err(Status::BadStateid);
         };
-        let client = lock.owner.client;
-        if let Some(file) = shard.files.get_mut(key) {
-            let before = file.locks.count(id);
-            // A hole in the middle makes one range two.
-            let held = self.index.ranges(client);
-            if held > limit {
-                return Err(caller.exhausted());
-            }
-            file.locks.unlock(id, range);
-            self.index.add_ranges(client, before, file.locks.count(id));
+        let (file, client) = (lock.file, lock.owner.client);
+        // A hole in the middle makes one range two.
+        if self.index.ranges(client) > limit {
+            return Err(caller.exhausted());
         }
-        shard.review_waiters(key);
+        let mut left = Some(range);
+        while let (Some(range), Some(locking)) = (left, shard.locking_mut(file)) {
+            let before = locking.ranges.count(id);
+            left = locking.ranges.unlock(id, range, CUT);
+            self.index
+                .add_ranges(client, before, locking.ranges.count(id));
+            shard.review_waiters(file);
+            if left.is_some() {
+                // Whoever wants the shard gets it in between.
+                MutexGuard::bump(&mut shard);
+                // The owner may have closed the file meanwhile.
+                shard.lock_mut(id)?;
+            }
+        }
         let lock = shard.lock_mut(id)?;
         lock.seqid = next_seqid(lock.seqid);
         Ok(self.ids.stateid(id, lock.seqid))
@@ -153,11 +165,11 @@ impl Files {
         except: &[ClientId],
     ) -> Option<Conflict> {
         let shard = self.shard_of(key)?;
-        let file = shard.files.get(key)?;
-        let known = file.lockers.get(owner).copied();
+        let locking = shard.files.get(key)?.locking.as_ref()?;
+        let known = locking.lockers.get(owner).copied();
         let wanted = Held { range, kind };
         let found =
-            file.locks.against(
+            locking.ranges.against(
                 known,
                 wanted,
                 &mut |id, held| match shard.conflict_of(id, held) {
@@ -176,7 +188,7 @@ impl Files {
         let held = ids.iter().any(|&id| {
             self.shard(id.shard())
                 .is_some_and(|shard| match shard.states.get(&id) {
-                    Some(Entry::Lock(lock)) => shard.locks_of(&lock.key, id) != 0,
+                    Some(Entry::Lock(lock)) => shard.locks_of(lock.file, id) != 0,
                     _ => false,
                 })
         });
@@ -223,23 +235,20 @@ impl Files {
         owner: &Owner,
     ) -> Result<Id, Status> {
         let id = self.unused_id(shard, number);
-        self.index.add_lock(owner, id)?;
-        shard.open_mut(open)?.lockers.insert(id);
-        shard
-            .files
-            .entry(*key)
-            .or_default()
-            .lockers
-            .insert(owner.clone(), id);
-        shard.states.insert(
-            id,
-            Entry::Lock(Lock {
-                owner: owner.clone(),
-                key: *key,
-                seqid: 0,
-                open,
-            }),
-        );
+        let owner = self.index.add_lock(owner, id)?;
+        let open_state = shard.open_mut(open)?;
+        open_state.lockers.insert(id, ());
+        let file = open_state.file;
+        if let Some(file) = shard.files.at_mut(file) {
+            file.locking_for(key).lockers.insert(Arc::clone(&owner), id);
+        }
+        let lock = Lock {
+            owner,
+            file,
+            seqid: 0,
+            open,
+        };
+        shard.states.insert(id, Entry::Lock(Box::new(lock)));
         Ok(id)
     }
 
@@ -247,21 +256,22 @@ impl Files {
         &self,
         shard: &mut Shard,
         id: Id,
-        key: &FileKey,
+        file: Place,
         request: LockRequest,
     ) -> Result<StateId, LockError> {
         let lock = shard.lock_mut(id)?;
         lock.seqid = next_seqid(lock.seqid);
         let (stateid, client) = (self.ids.stateid(id, lock.seqid), lock.owner.client);
-        let file = shard.files.entry(*key).or_default();
-        let before = file.locks.count(id);
+        let locking = shard.locking_mut(file).ok_or(Status::BadStateid)?;
+        let before = locking.ranges.count(id);
         let wanted = Held {
             range: request.range,
             kind: request.kind,
         };
-        file.locks.lock(id, wanted);
-        self.index.add_ranges(client, before, file.locks.count(id));
-        shard.granted(key, id);
+        locking.ranges.lock(id, wanted);
+        self.index
+            .add_ranges(client, before, locking.ranges.count(id));
+        shard.granted(file, id);
         Ok(stateid)
     }
 }
@@ -274,26 +284,31 @@ impl Shard {
     /// Whoever waits for the file and goes first, if the request waits too.
     fn ahead(&self, key: &FileKey, owner: &Owner, wanted: Held, waits: &Waits) -> Option<Conflict> {
         let file = self.files.get(key).filter(|_| waits.blocking)?;
-        file.waiters.ahead(owner, wanted, waits.now)
+        file.locking
+            .as_ref()?
+            .waiters
+            .ahead(owner, wanted, waits.now)
     }
 
     /// A lock was granted: its owner waits no more, and may have let others go by asking for less
     /// than it had.
-    fn granted(&mut self, key: &FileKey, id: Id) {
-        let Some(file) = self.files.get_mut(key) else {
+    fn granted(&mut self, file: Place, id: Id) {
+        let Self { files, states, .. } = self;
+        let Some(locking) = files.at_mut(file).and_then(|file| file.locking.as_mut()) else {
             return;
         };
-        if file.waiters.is_empty() {
+        if locking.waiters.is_empty() {
             return;
         }
-        if let Some(Entry::Lock(lock)) = self.states.get(&id) {
-            file.waiters.forget(&lock.owner);
+        if let Some(Entry::Lock(lock)) = states.get(&id) {
+            locking.waiters.forget(&lock.owner);
         }
-        self.review_waiters(key);
+        self.review_waiters(file);
     }
 
     fn conflict(&self, key: &FileKey, own: Option<Id>, wanted: Held) -> Option<Conflict> {
-        let (id, held) = self.files.get(key)?.locks.conflict(own, wanted)?;
+        let locking = self.files.get(key)?.locking.as_ref()?;
+        let (id, held) = locking.ranges.conflict(own, wanted)?;
         self.conflict_of(id, held)
     }
 

@@ -7,6 +7,7 @@
 //! returned to be closed.
 
 mod delegation;
+mod few;
 mod index;
 mod intervals;
 mod lock;
@@ -18,9 +19,10 @@ mod rivals;
 mod shard;
 mod share;
 mod stateid;
+mod table;
 mod wait;
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::RandomState;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -34,6 +36,7 @@ use self::stateid::{Ids, SHARDS};
 use self::wait::Waiting;
 use super::census::Census;
 use super::client::Notices;
+use super::shards::fast;
 use crate::exports::FileKey;
 use crate::status::Status;
 use crate::types::{ClientId, StateId};
@@ -52,7 +55,7 @@ pub(crate) use stateid::Id;
 pub use wait::{Waits, YourTurn};
 
 /// Who opens or locks: a name that a client gives to a process or user of its own.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Owner {
     /// The client.
     pub client: ClientId,
@@ -63,7 +66,7 @@ pub struct Owner {
 }
 
 /// What an owner owns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// Opens.
     Open,
@@ -79,7 +82,7 @@ pub struct Files {
     /// Owners of 4.0, whose operations are numbered.
     pub owners: Owners,
     ids: Ids,
-    keys: RandomState,
+    hasher: ahash::RandomState,
     shards: Box<[Mutex<Shard>]>,
     index: Index,
     losses: Arc<Losses>,
@@ -92,12 +95,16 @@ impl Files {
     pub fn new(boot: u32, keys: RandomState) -> Self {
         let losses = Arc::<Losses>::default();
         let waiting = Arc::<Waiting>::default();
-        let shard = |_| Mutex::new(Shard::new(Arc::clone(&losses), Arc::clone(&waiting)));
+        let hasher = fast(&keys);
+        let shard = |_| {
+            let (losses, waiting) = (Arc::clone(&losses), Arc::clone(&waiting));
+            Mutex::new(Shard::new(hasher.clone(), losses, waiting))
+        };
         Self {
             owners: Owners::default(),
-            ids: Ids::new(boot, keys.clone()),
-            keys,
+            ids: Ids::new(boot, keys),
             shards: (0..SHARDS).map(shard).collect(),
+            hasher,
             index: Index::default(),
             losses,
             waiting,
@@ -156,11 +163,11 @@ impl Files {
     /// Takes one state away, with the locks that hang on it. Its reservations are gone at once; who uses
     /// it is told why, until the client has acknowledged that.
     pub(crate) fn revoke(&self, id: Id, why: Revoked) -> ToClose {
-        let closed = match self.shard(id.shard()) {
-            Some(mut shard) => shard.revoke(id, why, &self.index),
-            None => ToClose::new(),
+        let Some(mut shard) = self.shard(id.shard()) else {
+            return ToClose::new();
         };
-        self.sweep_locks(id.shard());
+        let closed = shard.revoke(id, why, &self.index);
+        self.sweep_locks(id.shard(), shard);
         closed
     }
 
@@ -267,7 +274,7 @@ impl Files {
             Entry::Open(open) => open,
             Entry::Lock(lock) => shard.open(lock.open)?,
             Entry::Delegation(delegation) => {
-                return Ok((delegation.client, delegation.file(access, user)?));
+                return Ok((delegation.client, delegation.serving(access, user)?));
             }
         };
         if !open.confirmed {
@@ -276,7 +283,7 @@ impl Files {
         if access.writes() && !open.modes.share().access().writes() {
             return Err(Status::Openmode);
         }
-        Ok((open.owner.client, open.file(access, user)))
+        Ok((open.owner.client, open.serving(access, user)))
     }
 
     /// An open of `user` that serves to write to the file, if there is one.
@@ -285,7 +292,7 @@ impl Files {
         let opens = shard.files.get(key)?.opens.values();
         opens
             .filter_map(|&id| shard.open(id).ok())
-            .find_map(|open| open.file(OpenAccess::Write, user))
+            .find_map(|open| open.serving(OpenAccess::Write, user))
     }
 
     /// Whether an open denies others this access (RFC 8881 §9.7).
@@ -333,8 +340,7 @@ impl Files {
         let Entry::Lock(lock) = shard.find(caller, id, stateid.seqid, None)? else {
             return Err(Status::LocksHeld);
         };
-        let key = lock.key;
-        if shard.locks_of(&key, id) != 0 {
+        if shard.locks_of(lock.file, id) != 0 {
             return Err(Status::LocksHeld);
         }
         drop(shard.remove(id, &self.index));
@@ -343,11 +349,11 @@ impl Files {
 
     fn discard(&self, ids: impl IntoIterator<Item = Id>) -> ToClose {
         let remove = |id: Id| {
-            let closed = match self.shard(id.shard()) {
-                Some(mut shard) => shard.remove(id, &self.index),
-                None => ToClose::new(),
+            let Some(mut shard) = self.shard(id.shard()) else {
+                return ToClose::new();
             };
-            self.sweep_locks(id.shard());
+            let closed = shard.remove(id, &self.index);
+            self.sweep_locks(id.shard(), shard);
             closed
         };
         ids.into_iter().flat_map(remove).collect()
@@ -355,18 +361,18 @@ impl Files {
 
     /// Takes out the ranges of owners that are gone. They stand against nobody any more; whoever
     /// wants the shard meanwhile gets it in between.
-    fn sweep_locks(&self, number: usize) {
-        while let Some(mut shard) = self.shard(number) {
-            let more = shard.sweep_locks();
+    fn sweep_locks(&self, number: usize, shard: MutexGuard<'_, Shard>) {
+        let mut left = !shard.is_swept();
+        drop(shard);
+        while left && let Some(mut shard) = self.shard(number) {
+            left = shard.sweep_locks();
             MutexGuard::unlock_fair(shard);
-            if !more {
-                return;
-            }
         }
     }
 
+    /// By other bits of the hash than those by which the shard finds the file.
     fn number_of(&self, key: &FileKey) -> usize {
-        self.keys.hash_one(key) as usize & (SHARDS - 1)
+        (self.hasher.hash_one(key.handle.as_bytes()) >> 32) as usize & (SHARDS - 1)
     }
 
     fn shard_of(&self, key: &FileKey) -> Option<MutexGuard<'_, Shard>> {

@@ -1,15 +1,16 @@
 //! Opens: made, widened, narrowed, closed.
 //! <https://www.rfc-editor.org/rfc/rfc8881#section-9.8>
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use dittofs_sdk::vfs::File;
 
 use super::delegation::Touch;
+use super::few::Few;
 use super::shard::{Entry, Open, Shard};
 use super::share::{Modes, Share};
 use super::stateid::{Caller, Id, next_seqid};
+use super::table::Place;
 use super::{Bound, Files, Owner, ToClose};
 use crate::exports::FileKey;
 use crate::status::Status;
@@ -59,18 +60,17 @@ impl Files {
         let number = self.number_of(&request.key);
         let mut guard = self.shard(number).ok_or(Status::Serverfault)?;
         let shard = &mut *guard;
-        let own = shard
-            .files
-            .get(&request.key)
-            .and_then(|file| file.opens.get(&request.owner).copied());
-        // The owner's own reservation counts too (RFC 8881 §9.7).
-        let file = shard.files.get(&request.key);
-        if file.is_some_and(|file| file.tally.conflicts(request.share)) {
-            return Err(Status::ShareDenied);
-        }
-        let who = Some(request.owner.client);
-        if !shard.broken(&request.key, who, request.touch).is_empty() {
-            return Err(Status::Delay);
+        let mut own = None;
+        if let Some(file) = shard.files.get(&request.key) {
+            // The owner's own reservation counts too (RFC 8881 §9.7).
+            if file.tally.conflicts(request.share) {
+                return Err(Status::ShareDenied);
+            }
+            let who = Some(request.owner.client);
+            if file.broken(who, request.touch).next().is_some() {
+                return Err(Status::Delay);
+            }
+            own = file.opens.get(&request.owner).copied();
         }
         match own {
             Some(id) => self.widen(shard, id, request),
@@ -79,12 +79,10 @@ impl Files {
     }
 
     fn widen(&self, shard: &mut Shard, id: Id, request: &OpenRequest) -> Result<Opened, Status> {
-        let before = shard.open(id)?.modes;
+        let open = shard.open(id)?;
+        let (file, before) = (open.file, open.modes);
         let after = before.with(request.share);
-        if let Some(file) = shard.files.get_mut(&request.key) {
-            file.tally.remove(before.share());
-            file.tally.add(after.share());
-        }
+        shard.retally(file, before.share(), after.share());
         let open = shard.open_mut(id)?;
         open.modes = after;
         open.user = request.user;
@@ -105,24 +103,27 @@ impl Files {
         request: &OpenRequest,
     ) -> Result<Opened, Status> {
         let id = self.unused_id(shard, number);
-        self.index
+        let owner = self
+            .index
             .add_open(caller, &request.owner, id, request.limit)?;
-        let file = shard.files.entry(request.key).or_default();
-        file.tally.add(request.share);
-        file.opens.insert(request.owner.clone(), id);
+        let place = shard.files.enter(&request.key);
+        if let Some(file) = shard.files.at_mut(place) {
+            file.tally.add(request.share);
+            file.opens.insert(Arc::clone(&owner), id);
+        }
         let mut open = Open {
-            owner: request.owner.clone(),
-            key: request.key,
+            owner,
+            file: place,
             user: request.user,
             seqid: 1,
             modes: Modes::new(request.share),
             confirmed: request.confirmed,
             reader: None,
             writer: None,
-            lockers: BTreeSet::new(),
+            lockers: Few::None,
         };
         let replaced = open.adopt(&request.file, request.share.access());
-        shard.states.insert(id, Entry::Open(open));
+        shard.states.insert(id, Entry::Open(Box::new(open)));
         Ok(Opened {
             stateid: self.ids.stateid(id, 1),
             replaced,
@@ -163,8 +164,8 @@ impl Files {
                     seqid => seqid,
                 };
                 closed.extend(open.restrict(modes));
-                let key = open.key;
-                shard.retally(&key, after.share(), modes.share());
+                let file = open.file;
+                shard.retally(file, after.share(), modes.share());
             }
         }
         closed
@@ -195,12 +196,12 @@ impl Files {
         if !open.confirmed {
             return Err(Status::BadStateid);
         }
-        let before = open.modes.share();
+        let (file, before) = (open.file, open.modes.share());
         let after = open.modes.downgraded(to)?;
         let closed = open.restrict(after);
         open.seqid = next_seqid(open.seqid);
         let stateid = self.ids.stateid(id, open.seqid);
-        shard.retally(key, before, after.share());
+        shard.retally(file, before, after.share());
         Ok((stateid, closed))
     }
 
@@ -217,10 +218,9 @@ impl Files {
         if !open.confirmed {
             return Err(Status::BadStateid);
         }
-        let (owner, seqid) = (open.owner.clone(), open.seqid);
+        let (owner, seqid) = (Arc::clone(&open.owner), open.seqid);
         let closed = shard.remove(id, &self.index);
-        drop(shard);
-        self.sweep_locks(id.shard());
+        self.sweep_locks(id.shard(), shard);
         Ok(match caller {
             Caller::V40 => {
                 self.owners.note_closed(&owner, id);
@@ -247,8 +247,8 @@ impl Files {
 }
 
 impl Shard {
-    fn retally(&mut self, key: &FileKey, before: Share, after: Share) {
-        if let Some(file) = self.files.get_mut(key) {
+    fn retally(&mut self, file: Place, before: Share, after: Share) {
+        if let Some(file) = self.files.at_mut(file) {
             file.tally.remove(before);
             file.tally.add(after);
         }

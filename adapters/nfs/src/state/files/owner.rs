@@ -2,11 +2,12 @@
 //! when they are sent again. 4.1 has sessions instead and none of this.
 //! <https://www.rfc-editor.org/rfc/rfc7530#section-9.1.7>
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::Owner;
 use super::stateid::Id;
@@ -107,12 +108,23 @@ pub struct Owners {
 
 #[derive(Debug, Default)]
 struct Inner {
-    clients: HashMap<ClientId, HashMap<Owner, Slot>>,
+    clients: HashMap<ClientId, Own>,
     /// Whose the opens were that owners closed last: a repeated CLOSE finds its owner here.
     closed: HashMap<Id, Owner>,
     /// When idle owners were last looked for.
     swept: Option<Instant>,
 }
+
+/// The owners of one client.
+#[derive(Debug, Default)]
+struct Own {
+    slots: BTreeMap<Owner, Slot>,
+    /// The last one that was looked at for room.
+    looked: Option<Owner>,
+}
+
+/// Owners that are looked at at once, to see whether they are idle.
+const LOOKED: usize = 1024;
 
 #[derive(Debug)]
 struct Slot {
@@ -138,22 +150,24 @@ impl Owners {
     ) -> Result<Shared, Status> {
         let mut inner = self.inner.lock();
         let inner = &mut *inner;
-        let owners = inner
+        let own = inner
             .clients
             .get_mut(&owner.client)
             .ok_or(Status::Expired)?;
-        if let Some(slot) = owners.get_mut(owner) {
+        if let Some(slot) = own.slots.get_mut(owner) {
             slot.used = now;
             return Ok(slot.sequence.clone());
         }
-        if owners.len() >= limit {
-            forget_idle(owners, &mut inner.closed, now, lease, &has_state);
+        if own.slots.len() >= limit {
+            // Some of them each time, round and round.
+            let from = own.looked.take();
+            own.looked = own.forget_idle(from, &mut inner.closed, (now, lease), &has_state);
         }
-        if owners.len() >= limit {
+        if own.slots.len() >= limit {
             return Err(Status::Resource);
         }
         let sequence = Shared::default();
-        owners.insert(
+        own.slots.insert(
             owner.clone(),
             Slot {
                 sequence: sequence.clone(),
@@ -164,24 +178,36 @@ impl Owners {
         Ok(sequence)
     }
 
-    /// At most once in a lease, as all owners are looked at.
+    /// At most once in a lease, as all owners are looked at; others get the lock in between.
     pub(super) fn forget_idle(
         &self,
         now: Instant,
         lease: Duration,
         has_state: impl Fn(&Owner) -> bool,
     ) {
-        let mut inner = self.inner.lock();
-        let inner = &mut *inner;
-        if inner
-            .swept
-            .is_some_and(|at| now.saturating_duration_since(at) < lease)
-        {
-            return;
-        }
-        inner.swept = Some(now);
-        for owners in inner.clients.values_mut() {
-            forget_idle(owners, &mut inner.closed, now, lease, &has_state);
+        let clients: Vec<ClientId> = {
+            let mut inner = self.inner.lock();
+            let early = |at| now.saturating_duration_since(at) < lease;
+            if inner.swept.is_some_and(early) {
+                return;
+            }
+            inner.swept = Some(now);
+            inner.clients.keys().copied().collect()
+        };
+        for client in clients {
+            let mut from = None;
+            loop {
+                let mut guard = self.inner.lock();
+                let inner = &mut *guard;
+                let own = inner.clients.get_mut(&client);
+                from = own.and_then(|own| {
+                    own.forget_idle(from, &mut inner.closed, (now, lease), &has_state)
+                });
+                MutexGuard::unlock_fair(guard);
+                if from.is_none() {
+                    break;
+                }
+            }
         }
     }
 
@@ -195,7 +221,7 @@ impl Owners {
         let slot = inner
             .clients
             .get_mut(&owner.client)
-            .and_then(|owners| owners.get_mut(owner));
+            .and_then(|own| own.slots.get_mut(owner));
         if let Some(slot) = slot {
             if let Some(earlier) = slot.closed.replace(id) {
                 inner.closed.remove(&earlier);
@@ -206,42 +232,54 @@ impl Owners {
 
     pub(super) fn forget(&self, owner: &Owner) {
         let mut inner = self.inner.lock();
-        if let Some(owners) = inner.clients.get_mut(&owner.client) {
-            owners.remove(owner);
+        if let Some(own) = inner.clients.get_mut(&owner.client) {
+            own.slots.remove(owner);
         }
     }
 
     /// How many there are.
     pub(super) fn count(&self) -> usize {
         let inner = self.inner.lock();
-        inner.clients.values().map(HashMap::len).sum()
+        inner.clients.values().map(|own| own.slots.len()).sum()
     }
 
     pub(super) fn release_client(&self, client: ClientId) {
         let mut inner = self.inner.lock();
-        let owners = inner.clients.remove(&client).unwrap_or_default();
-        for id in owners.into_values().filter_map(|slot| slot.closed) {
+        let own = inner.clients.remove(&client).unwrap_or_default();
+        for id in own.slots.into_values().filter_map(|slot| slot.closed) {
             inner.closed.remove(&id);
         }
     }
 }
 
-fn forget_idle(
-    owners: &mut HashMap<Owner, Slot>,
-    closed: &mut HashMap<Id, Owner>,
-    now: Instant,
-    lease: Duration,
-    has_state: &impl Fn(&Owner) -> bool,
-) {
-    owners.retain(|owner, slot| {
-        let keep = now.saturating_duration_since(slot.used) <= lease
-            || slot.sequence.is_wanted()
-            || has_state(owner);
-        if let (false, Some(id)) = (keep, slot.closed) {
-            closed.remove(&id);
+impl Own {
+    /// Forgets those of the next owners after `from` that were silent for `lease` and have no state.
+    /// Returns the last one that was looked at, if there may be more.
+    fn forget_idle(
+        &mut self,
+        from: Option<Owner>,
+        closed: &mut HashMap<Id, Owner>,
+        (now, lease): (Instant, Duration),
+        has_state: &impl Fn(&Owner) -> bool,
+    ) -> Option<Owner> {
+        let after = from.map_or(Bound::Unbounded, Bound::Excluded);
+        let next = self.slots.range((after, Bound::Unbounded)).take(LOOKED);
+        let next: Vec<_> = next.collect();
+        let last = next.get(LOOKED - 1).map(|(owner, _)| Owner::clone(owner));
+        let is_idle = |(owner, slot): &(&Owner, &Slot)| {
+            now.saturating_duration_since(slot.used) > lease
+                && !slot.sequence.is_wanted()
+                && !has_state(owner)
+        };
+        let idle = next.into_iter().filter(is_idle);
+        let idle: Vec<Owner> = idle.map(|(owner, _)| owner.clone()).collect();
+        for owner in idle {
+            if let Some(id) = self.slots.remove(&owner).and_then(|slot| slot.closed) {
+                closed.remove(&id);
+            }
         }
-        keep
-    });
+        last
+    }
 }
 
 #[cfg(test)]
@@ -322,6 +360,39 @@ mod tests {
         let later = start + lease + Duration::from_secs(1);
         assert_eq!(sequence(3, later, true), Err(Status::Resource));
         assert_eq!(sequence(3, later, false), Ok(()));
+    }
+
+    #[test]
+    fn idle_owners_are_found_step_by_step_however_many_there_are() {
+        let (owners, start) = (Owners::default(), Instant::now());
+        let lease = Duration::from_secs(90);
+        owners.admit_client(ClientId(1));
+        let count = 2 * LOOKED + 1;
+        let owner = |number: usize| Owner {
+            client: ClientId(1),
+            role: super::super::Role::Open,
+            name: Arc::from(number.to_be_bytes()),
+        };
+        let sequence = |number, now, busy: &dyn Fn(&Owner) -> bool| {
+            let all = count;
+            let sequence = owners.sequence(&owner(number), now, lease, all, busy);
+            sequence.map(|_| ())
+        };
+        for number in 0..count {
+            sequence(number, start, &|_| false).unwrap();
+        }
+        let later = start + lease * 2;
+        let last = owner(count - 1);
+        let busy = |owner: &Owner| *owner != last;
+        let tries = (0..4).map(|_| sequence(count, later, &busy).is_ok());
+        assert_eq!(tries.collect::<Vec<_>>(), [false, false, true, true]);
+        assert_eq!(owners.count(), count, "the last one made room");
+        owners.forget_idle(later, lease, |owner| owner.name.ends_with(&[0]));
+        assert_eq!(
+            owners.count(),
+            count / 256 + 1,
+            "and the new one is not idle"
+        );
     }
 
     #[test]

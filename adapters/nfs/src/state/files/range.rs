@@ -132,13 +132,14 @@ impl Locks {
 
     /// Gives `owner` the range, replacing what it held there.
     pub(super) fn lock(&mut self, owner: Id, wanted: Held) {
-        self.cut(owner, wanted.range);
+        self.cut(owner, wanted.range, usize::MAX);
         self.insert_merged(owner, wanted);
     }
 
-    /// Takes the range away from `owner`.
-    pub(super) fn unlock(&mut self, owner: Id, range: Range) {
-        self.cut(owner, range);
+    /// Takes the range away from `owner`, up to `most` of the ranges held in it: from the first on, and
+    /// what is left of it is returned.
+    pub(super) fn unlock(&mut self, owner: Id, range: Range, most: usize) -> Option<Range> {
+        self.cut(owner, range, most)
     }
 
     /// Number of ranges that `owner` holds.
@@ -181,9 +182,11 @@ impl Locks {
         own.next().map(|(_, held)| *held)
     }
 
-    /// Removes `range` from what `owner` holds; what sticks out on either side stays.
-    fn cut(&mut self, owner: Id, range: Range) {
-        while let Some(held) = self.reaching_into(owner, range) {
+    /// Removes `range` from what `owner` holds; what sticks out on either side stays. What of it is
+    /// left after `most` steps is returned.
+    fn cut(&mut self, owner: Id, mut range: Range, most: usize) -> Option<Range> {
+        for _ in 0..most {
+            let held = self.reaching_into(owner, range)?;
             self.remove(owner, held);
             if held.range.first < range.first {
                 let first = held.range.first;
@@ -191,13 +194,18 @@ impl Locks {
                 let range = Range { first, last };
                 self.insert(owner, Held { range, ..held });
             }
-            if held.range.last > range.last {
-                let first = range.last + 1;
-                let last = held.range.last;
-                let range = Range { first, last };
-                self.insert(owner, Held { range, ..held });
+            if held.range.last >= range.last {
+                if held.range.last > range.last {
+                    let first = range.last + 1;
+                    let last = held.range.last;
+                    let range = Range { first, last };
+                    self.insert(owner, Held { range, ..held });
+                }
+                return None;
             }
+            range.first = held.range.last + 1;
         }
+        Some(range)
     }
 
     /// The first range of `owner` that overlaps this one.
@@ -342,7 +350,10 @@ mod tests {
                     }
                     locks.lock(id, wanted);
                 } else {
-                    locks.unlock(id, range);
+                    let mut left = Some(range);
+                    while let Some(range) = left {
+                        left = locks.unlock(id, range, 1);
+                    }
                 }
                 model.set(owner, range, kind);
                 for (owner, bytes) in model.0.iter().enumerate() {
@@ -356,7 +367,7 @@ mod tests {
             }
             while locks.sweep(1) {}
             for id in ids {
-                locks.unlock(id, range(0, BYTES));
+                prop_assert_eq!(locks.unlock(id, range(0, BYTES), usize::MAX), None);
             }
             prop_assert!(locks.is_empty() && locks.read.is_empty() && locks.write.is_empty());
             prop_assert!(locks.counts.is_empty() && locks.gone.is_empty());

@@ -43,13 +43,13 @@ impl Files {
         let Some(shard) = self.shard_of(key) else {
             return Vec::new();
         };
-        let Some(file) = shard.files.get(key) else {
+        let Some(locking) = shard.files.get(key).and_then(|file| file.locking.as_ref()) else {
             return Vec::new();
         };
-        let own = file.lockers.get(owner).copied();
+        let own = locking.lockers.get(owner).copied();
         let mut found = HashMap::new();
         let wanted = Held { range, kind };
-        let all = file.locks.against(own, wanted, &mut |id, _| {
+        let all = locking.ranges.against(own, wanted, &mut |id, _| {
             if let Some(entry) = shard.states.get(&id) {
                 found.insert(id, entry.client());
             }

@@ -1,16 +1,19 @@
 //! The files of one shard and the states on them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
+use std::hash::RandomState;
 use std::sync::Arc;
 
 use dittofs_sdk::vfs::{File, OpenAccess};
 
 use super::delegation::{Delegation, DelegationKind, History};
+use super::few::Few;
 use super::index::Index;
 use super::range::{Held, Locks};
 use super::revoked::{Losses, Revoked};
 use super::share::{Modes, Tally};
 use super::stateid::{Caller, Id};
+use super::table::{Key, Place, Table};
 use super::wait::{Waiters, Waiting, Waits};
 use super::{Owner, ToClose};
 use crate::exports::FileKey;
@@ -25,43 +28,56 @@ const EXPIRED: usize = 256;
 const SWEPT: usize = 1024;
 
 pub(super) struct Shard {
-    pub(super) files: HashMap<FileKey, OpenFile>,
-    pub(super) states: HashMap<Id, Entry>,
+    pub(super) files: Table,
+    pub(super) states: HashMap<Id, Entry, ahash::RandomState>,
     /// What 4.0 clients lost with their leases.
     pub(super) expired: Recent<Id, EXPIRED>,
     /// Files over whose delegations there were conflicts.
     pub(super) history: History,
     /// Files whose locks are still to be swept.
-    unswept: Vec<FileKey>,
+    unswept: Vec<Place>,
     losses: Arc<Losses>,
     waiting: Arc<Waiting>,
 }
 
 /// What a stateid names.
 pub(super) enum Entry {
-    Open(Open),
-    Lock(Lock),
-    Delegation(Delegation),
+    Open(Box<Open>),
+    Lock(Box<Lock>),
+    Delegation(Box<Delegation>),
 }
 
+/// Owners that have something of one file. Their names are the clients'.
+pub(super) type ByOwner = Few<Arc<Owner>, Id, RandomState>;
+
+/// States of one open or owner.
+pub(super) type Ids = Few<Id, (), ahash::RandomState>;
+
 /// A file that someone has open, or delegated, or is about to change.
-#[derive(Default)]
 pub(super) struct OpenFile {
-    pub(super) opens: HashMap<Owner, Id>,
-    pub(super) lockers: HashMap<Owner, Id>,
+    pub(super) key: Key,
+    pub(super) opens: ByOwner,
+    pub(super) delegations: Few<ClientId, (Id, DelegationKind), ahash::RandomState>,
     pub(super) tally: Tally,
-    pub(super) locks: Locks,
-    /// Who waits for them.
-    pub(super) waiters: Waiters,
-    pub(super) delegations: HashMap<ClientId, (Id, DelegationKind)>,
     /// Changes under way.
     pub(super) held: usize,
+    /// Of most files nothing is ever locked.
+    pub(super) locking: Option<Box<Locking>>,
+}
+
+/// Who has locked, or would like to lock, what of one file.
+pub(super) struct Locking {
+    key: FileKey,
+    pub(super) lockers: ByOwner,
+    pub(super) ranges: Locks,
+    /// Who waits for them.
+    pub(super) waiters: Waiters,
 }
 
 /// One owner's open of one file.
 pub(super) struct Open {
-    pub(super) owner: Owner,
-    pub(super) key: FileKey,
+    pub(super) owner: Arc<Owner>,
+    pub(super) file: Place,
     /// As whom the files are open.
     pub(super) user: u32,
     pub(super) seqid: u32,
@@ -71,13 +87,13 @@ pub(super) struct Open {
     pub(super) reader: Option<Arc<dyn File>>,
     pub(super) writer: Option<Arc<dyn File>>,
     /// Lock stateids that came from this open and end with it.
-    pub(super) lockers: BTreeSet<Id>,
+    pub(super) lockers: Ids,
 }
 
 /// One lock owner's locks of one file.
 pub(super) struct Lock {
-    pub(super) owner: Owner,
-    pub(super) key: FileKey,
+    pub(super) owner: Arc<Owner>,
+    pub(super) file: Place,
     pub(super) seqid: u32,
     pub(super) open: Id,
 }
@@ -99,12 +115,29 @@ impl Entry {
             Self::Delegation(delegation) => delegation.client,
         }
     }
+
+    /// The file that it is of.
+    pub(super) fn file(&self) -> Place {
+        match self {
+            Self::Open(open) => open.file,
+            Self::Lock(lock) => lock.file,
+            Self::Delegation(delegation) => delegation.file,
+        }
+    }
+
+    fn seqid(&self) -> u32 {
+        match self {
+            Self::Open(open) => open.seqid,
+            Self::Lock(lock) => lock.seqid,
+            Self::Delegation(delegation) => delegation.seqid,
+        }
+    }
 }
 
 impl Open {
     /// The open file that serves `access`. A stateid proves nothing of who shows it: another user
     /// is judged as any other.
-    pub(super) fn file(&self, access: OpenAccess, user: u32) -> Option<Arc<dyn File>> {
+    pub(super) fn serving(&self, access: OpenAccess, user: u32) -> Option<Arc<dyn File>> {
         if user != self.user {
             None
         } else if access.writes() {
@@ -150,10 +183,15 @@ pub(super) fn not_delegated(status: Status) -> Status {
 }
 
 impl Shard {
-    pub(super) fn new(losses: Arc<Losses>, waiting: Arc<Waiting>) -> Self {
+    pub(super) fn new(
+        hasher: ahash::RandomState,
+        losses: Arc<Losses>,
+        waiting: Arc<Waiting>,
+    ) -> Self {
         Self {
-            files: HashMap::new(),
-            states: HashMap::new(),
+            files: Table::new(hasher.clone()),
+            // The ids are random, and the server's.
+            states: HashMap::with_hasher(hasher),
             expired: Recent::default(),
             history: History::default(),
             unswept: Vec::new(),
@@ -175,15 +213,15 @@ impl Shard {
             .states
             .get(&id)
             .ok_or_else(|| self.missing(caller, id))?;
-        let (own_key, current) = match entry {
-            Entry::Open(open) => (&open.key, open.seqid),
-            Entry::Lock(lock) => (&lock.key, lock.seqid),
-            Entry::Delegation(delegation) => (&delegation.key, delegation.seqid),
+        let is_of = |key| {
+            self.files
+                .at(entry.file())
+                .is_some_and(|file| file.key.is(key))
         };
-        if !caller.owns(entry.client()) || key.is_some_and(|key| key != own_key) {
+        if !caller.owns(entry.client()) || !key.is_none_or(is_of) {
             return Err(Status::BadStateid);
         }
-        caller.check_seqid(seqid, current)?;
+        caller.check_seqid(seqid, entry.seqid())?;
         Ok(entry)
     }
 
@@ -234,8 +272,18 @@ impl Shard {
     }
 
     /// How many ranges a lock stateid holds.
-    pub(super) fn locks_of(&self, key: &FileKey, id: Id) -> usize {
-        self.files.get(key).map_or(0, |file| file.locks.count(id))
+    pub(super) fn locks_of(&self, file: Place, id: Id) -> usize {
+        self.locking(file)
+            .map_or(0, |locking| locking.ranges.count(id))
+    }
+
+    /// The locks of a file, if anybody ever locked or waited.
+    pub(super) fn locking(&self, file: Place) -> Option<&Locking> {
+        self.files.at(file)?.locking.as_deref()
+    }
+
+    pub(super) fn locking_mut(&mut self, file: Place) -> Option<&mut Locking> {
+        self.files.at_mut(file)?.locking.as_deref_mut()
     }
 
     /// Takes away a state and what hangs on it, and remembers that.
@@ -244,7 +292,7 @@ impl Shard {
             Some(Entry::Open(open)) => Some(&open.lockers),
             _ => None,
         };
-        for id in [id].iter().chain(lockers.into_iter().flatten()) {
+        for id in [id].iter().chain(lockers.into_iter().flat_map(Ids::keys)) {
             if let Some(entry) = self.states.get(id) {
                 self.losses.note(*id, entry, why);
             }
@@ -255,75 +303,79 @@ impl Shard {
     /// Forgets a state and what hangs on it.
     pub(super) fn remove(&mut self, id: Id, index: &Index) -> ToClose {
         let mut closed = ToClose::new();
-        match self.states.remove(&id) {
-            Some(Entry::Open(open)) => {
-                for locker in open.lockers {
+        let Some(entry) = self.states.remove(&id) else {
+            return closed;
+        };
+        let place = entry.file();
+        match entry {
+            Entry::Open(open) => {
+                for &locker in open.lockers.keys() {
                     closed.extend(self.remove(locker, index));
                 }
                 index.remove_open(&open.owner, id);
-                if let Some(file) = self.files.get_mut(&open.key) {
-                    file.opens.remove(&open.owner);
-                    let client = open.owner.client;
-                    if file.waiters.are_of(client)
-                        && !file.opens.keys().any(|owner| owner.client == client)
-                    {
-                        file.waiters.forget_client(client);
-                    }
+                if let Some(file) = self.files.at_mut(place) {
+                    file.opens.remove(&*open.owner);
                     file.tally.remove(open.modes.share());
+                    file.forget_waiters_of(open.owner.client);
                 }
-                self.review_waiters(&open.key);
-                self.forget_unused(&open.key);
                 closed.extend(open.reader);
                 closed.extend(open.writer);
             }
-            Some(Entry::Lock(lock)) => {
-                if let Some(file) = self.files.get_mut(&lock.key) {
-                    index.add_ranges(lock.owner.client, file.locks.count(id), 0);
-                    file.locks.clear(id);
-                    if file.locks.sweep(SWEPT) && !self.unswept.contains(&lock.key) {
-                        self.unswept.push(lock.key);
+            Entry::Lock(lock) => {
+                if let Some(locking) = self.locking_mut(place) {
+                    locking.lockers.remove(&*lock.owner);
+                    let held = locking.ranges.count(id);
+                    locking.ranges.clear(id);
+                    let swept = !locking.ranges.sweep(SWEPT);
+                    index.add_ranges(lock.owner.client, held, 0);
+                    if !swept && !self.unswept.contains(&place) {
+                        self.unswept.push(place);
                     }
-                    file.lockers.remove(&lock.owner);
                 }
                 index.remove_lock(&lock.owner, id);
                 if let Ok(open) = self.open_mut(lock.open) {
                     open.lockers.remove(&id);
                 }
-                self.review_waiters(&lock.key);
-                self.forget_unused(&lock.key);
             }
-            Some(Entry::Delegation(delegation)) => {
-                let (client, key) = (delegation.client, delegation.key);
-                if let Some(file) = self.files.get_mut(&key) {
-                    file.delegations.remove(&client);
+            Entry::Delegation(delegation) => {
+                if let Some(file) = self.files.at_mut(place) {
+                    file.delegations.remove(&delegation.client);
                 }
-                index.pool.remove(client, id, delegation.kind);
-                self.forget_unused(&key);
-                closed.push(delegation.into_file());
+                index.pool.remove(delegation.client, id, delegation.kind);
+                closed.push(delegation.into_open());
             }
-            None => {}
         }
+        self.review_waiters(place);
+        self.forget_unused(place);
         closed
+    }
+
+    /// Whether ranges that nobody holds any more are to be taken out.
+    pub(super) fn is_swept(&self) -> bool {
+        self.unswept.is_empty()
     }
 
     /// Takes out some of the ranges that nobody holds any more, which is a moment's work. Whether
     /// more are left.
     pub(super) fn sweep_locks(&mut self) -> bool {
-        if let Some(key) = self.unswept.last().copied() {
-            let file = self.files.get_mut(&key);
-            if !file.is_some_and(|file| file.locks.sweep(SWEPT)) {
+        if let Some(place) = self.unswept.last().copied() {
+            let locking = self.locking_mut(place);
+            if !locking.is_some_and(|locking| locking.ranges.sweep(SWEPT)) {
                 self.unswept.pop();
-                self.forget_unused(&key);
+                self.forget_unused(place);
             }
         }
         !self.unswept.is_empty()
     }
 
     /// Locks of a file have changed: it may be the turn of somebody who waits for them.
-    pub(super) fn review_waiters(&mut self, key: &FileKey) {
-        let file = self.files.get_mut(key);
-        if file.is_some_and(|file| !file.waiters.is_empty() && file.review_waiters()) {
-            self.waiting.ring(key);
+    pub(super) fn review_waiters(&mut self, file: Place) {
+        if let Some(locking) = self.locking_mut(file)
+            && !locking.waiters.is_empty()
+            && locking.review_waiters()
+        {
+            let key = locking.key;
+            self.waiting.ring(&key);
         }
     }
 
@@ -335,32 +387,74 @@ impl Shard {
         wanted: Held,
         waits: &Waits,
     ) {
-        let Some(file) = self.files.get_mut(key) else {
+        let Some(locking) = self.files.get_mut(key).map(|file| file.locking_for(key)) else {
             return;
         };
         if waits.blocking {
             self.waiting.begun(key);
-        } else if file.waiters.is_empty() {
+        } else if locking.waiters.is_empty() {
             return;
         }
-        if file.denied(owner, wanted, waits) {
+        if locking.denied(owner, wanted, waits) {
             self.waiting.ring(key);
         }
     }
 
-    pub(super) fn forget_unused(&mut self, key: &FileKey) {
-        if self.files.get(key).is_some_and(OpenFile::is_unused) {
-            self.files.remove(key);
+    pub(super) fn forget_unused(&mut self, place: Place) {
+        if self.files.at_mut(place).is_some_and(OpenFile::tidy) {
+            self.files.remove(place);
         }
     }
 }
 
 impl OpenFile {
-    fn is_unused(&self) -> bool {
-        self.opens.is_empty()
-            && self.lockers.is_empty()
-            && self.delegations.is_empty()
-            && self.locks.is_empty()
-            && self.held == 0
+    pub(super) fn new(key: Key) -> Self {
+        Self {
+            key,
+            opens: Few::None,
+            delegations: Few::None,
+            tally: Tally::default(),
+            held: 0,
+            locking: None,
+        }
+    }
+
+    /// Its locks, which are about to become some.
+    pub(super) fn locking_for(&mut self, key: &FileKey) -> &mut Locking {
+        self.locking.get_or_insert_with(|| {
+            Box::new(Locking {
+                key: *key,
+                lockers: Few::None,
+                ranges: Locks::default(),
+                waiters: Waiters::default(),
+            })
+        })
+    }
+
+    /// Who has closed the file waits for none of its locks.
+    fn forget_waiters_of(&mut self, client: ClientId) {
+        if let Some(locking) = &mut self.locking
+            && locking.waiters.are_of(client)
+            && !self.opens.keys().any(|owner| owner.client == client)
+        {
+            locking.waiters.forget_client(client);
+        }
+    }
+
+    /// Drops what is of no use; whether nothing is.
+    fn tidy(&mut self) -> bool {
+        let unlocked = self
+            .locking
+            .as_ref()
+            .is_none_or(|locking| locking.lockers.is_empty() && locking.ranges.is_empty());
+        if unlocked
+            && self
+                .locking
+                .as_ref()
+                .is_some_and(|locking| locking.waiters.is_empty())
+        {
+            self.locking = None;
+        }
+        unlocked && self.opens.is_empty() && self.delegations.is_empty() && self.held == 0
     }
 }

@@ -134,7 +134,7 @@ impl World {
             && self.files.ranges() == 0
             && shards
                 .map(|shard| shard.lock())
-                .all(|shard| shard.files.is_empty() && shard.states.is_empty())
+                .all(|shard| shard.files.len() == 0 && shard.states.is_empty())
     }
 }
 
@@ -309,6 +309,34 @@ fn a_lock_stateid_serves_io_and_is_freed_without_locks() {
     assert_eq!(w.files.free(V41, &unlocked), Ok(()));
     assert_eq!(w.files.test(V41, &unlocked), Status::BadStateid);
     assert_eq!(w.files.test(V41, &open), Status::Ok);
+}
+
+#[test]
+fn many_ranges_are_let_go_of_step_by_step() {
+    let w = world();
+    let open = w.open(opener(1, 1), 1, 3, 0).unwrap();
+    let wide = Bound {
+        each: 10_000,
+        all: 10_000,
+    };
+    let want = |offset| LockRequest {
+        limit: wide,
+        ..want(offset, 1, LockKind::Write)
+    };
+    let me = locker(1, 1);
+    let first = w.files.lock_first(V41, &open, &key(1), &me, want(0));
+    let mut lock = first.unwrap();
+    // Two steps and a half.
+    for number in 1..2560 {
+        let more = w.files.lock_more(V41, &lock, &key(1), want(2 * number));
+        lock = more.unwrap();
+    }
+    assert_eq!(w.files.ranges(), 2560);
+    let middle = Range::new(2, 2 * 2558).unwrap();
+    let unlocked = w.files.unlock(V41, &lock, &key(1), middle, wide.each);
+    assert_eq!(unlocked.unwrap().seqid, lock.seqid + 1);
+    assert_eq!(w.files.ranges(), 2, "the first and the last");
+    assert_eq!(w.files.held(ClientId(1)).ranges, 2);
 }
 
 #[test]

@@ -202,12 +202,12 @@ impl Waiters {
     }
 }
 
-impl super::shard::OpenFile {
+impl super::shard::Locking {
     /// The locks or the order have changed; whether it has become anybody's turn.
     pub(super) fn review_waiters(&mut self) -> bool {
         let lockers = &self.lockers;
         self.waiters
-            .review(&self.locks, |owner| lockers.get(owner).copied())
+            .review(&self.ranges, |owner| lockers.get(owner).copied())
     }
 
     /// A request was denied; whether it has become anybody's turn.
@@ -263,13 +263,16 @@ impl Files {
         let Some(mut shard) = self.shard_of(key) else {
             return Vec::new();
         };
-        let file = shard.files.get_mut(key);
-        let Some(file) = file.filter(|file| !file.waiters.is_empty()) else {
+        let locking = shard
+            .files
+            .place(key)
+            .and_then(|file| shard.locking_mut(file));
+        let Some(locking) = locking.filter(|locking| !locking.waiters.is_empty()) else {
             self.waiting.files.lock().remove(key);
             return Vec::new();
         };
-        file.waiters.0.retain(|waiter| !waiter.is_over(now));
-        file.review_waiters();
-        file.waiters.begin(now).collect()
+        locking.waiters.0.retain(|waiter| !waiter.is_over(now));
+        locking.review_waiters();
+        locking.waiters.begin(now).collect()
     }
 }

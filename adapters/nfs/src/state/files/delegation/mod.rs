@@ -18,6 +18,7 @@ pub(super) use self::pool::Pool;
 use super::shard::{Entry, OpenFile, Shard};
 use super::share::Share;
 use super::stateid::{Caller, Id};
+use super::table::Place;
 use super::{Files, Rival, ToClose};
 use crate::callback::Referral;
 use crate::exports::FileKey;
@@ -120,11 +121,11 @@ pub enum NoDelegation {
 /// One client's delegation of one file.
 pub(super) struct Delegation {
     pub(super) client: ClientId,
-    pub(super) key: FileKey,
+    pub(super) file: Place,
     pub(super) seqid: u32,
     pub(super) kind: DelegationKind,
     cred: Cred,
-    file: Arc<dyn File>,
+    open: Arc<dyn File>,
     access: OpenAccess,
     granted_by: Option<Referral>,
     recalled: Option<Instant>,
@@ -222,22 +223,26 @@ impl Files {
         if !self.index.pool.add(client, id, kind, request.most) {
             return Err(NoDelegation::Resource);
         }
-        let file = shard.files.entry(request.key).or_default();
-        file.delegations.insert(client, (id, kind));
+        let place = shard.files.enter(&request.key);
+        if let Some(file) = shard.files.at_mut(place) {
+            file.delegations.insert(client, (id, kind));
+        }
         let delegation = Delegation {
             client,
-            key: request.key,
+            file: place,
             seqid: 1,
             kind,
             cred: request.cred,
-            file: request.file,
+            open: request.file,
             access: request.access,
             granted_by: request.granted_by,
             recalled: None,
             granted: request.change,
             told: request.change,
         };
-        shard.states.insert(id, Entry::Delegation(delegation));
+        shard
+            .states
+            .insert(id, Entry::Delegation(Box::new(delegation)));
         Ok(self.ids.stateid(id, 1))
     }
 
@@ -291,17 +296,22 @@ impl Files {
         if !recalls.is_empty() {
             return Err(recalls);
         }
-        shard.files.entry(*key).or_default().held += 1;
+        let place = shard.files.enter(key);
+        if let Some(file) = shard.files.at_mut(place) {
+            file.held += 1;
+        }
         Ok(())
     }
 
     /// The change has been made, or was not.
     pub fn end_change(&self, key: &FileKey) {
-        if let Some(mut shard) = self.shard_of(key) {
-            if let Some(file) = shard.files.get_mut(key) {
+        if let Some(mut shard) = self.shard_of(key)
+            && let Some(place) = shard.files.place(key)
+        {
+            if let Some(file) = shard.files.at_mut(place) {
                 file.held = file.held.saturating_sub(1);
             }
-            shard.forget_unused(key);
+            shard.forget_unused(place);
         }
     }
 
@@ -430,7 +440,8 @@ impl Files {
         touch: Touch,
         now: Instant,
     ) -> Vec<Recall> {
-        let ids = shard.broken(key, who, touch);
+        let file = shard.files.get(key).into_iter();
+        let ids: Vec<Id> = file.flat_map(|file| file.broken(who, touch)).collect();
         let recalls: Vec<_> = ids
             .into_iter()
             .filter_map(|id| self.mark(shard, id, now))
@@ -486,15 +497,6 @@ impl Shard {
             })
     }
 
-    /// Others' delegations that are in the way of `touch` by `who`.
-    pub(super) fn broken(&self, key: &FileKey, who: Option<ClientId>, touch: Touch) -> Vec<Id> {
-        let held = self.files.get(key).into_iter();
-        held.flat_map(|file| &file.delegations)
-            .filter(|(client, (_, kind))| Some(**client) != who && touch.breaks(*kind))
-            .map(|(_, (id, _))| *id)
-            .collect()
-    }
-
     fn delegation(&self, id: Id) -> Option<&Delegation> {
         match self.states.get(&id)? {
             Entry::Delegation(delegation) => Some(delegation),
@@ -503,9 +505,19 @@ impl Shard {
     }
 }
 
+impl OpenFile {
+    /// Others' delegations that are in the way of `touch` by `who`.
+    pub(super) fn broken(&self, who: Option<ClientId>, touch: Touch) -> impl Iterator<Item = Id> {
+        let others = self.delegations.iter();
+        others
+            .filter(move |(client, (_, kind))| Some(**client) != who && touch.breaks(*kind))
+            .map(|(_, (id, _))| *id)
+    }
+}
+
 impl Delegation {
     /// The open file that serves `access`; none if the file system has to be asked.
-    pub(super) fn file(
+    pub(super) fn serving(
         &self,
         access: OpenAccess,
         user: u32,
@@ -516,11 +528,11 @@ impl Delegation {
         let serves = user == self.cred.uid
             && (!access.writes() || self.access.writes())
             && (!access.reads() || self.access.reads());
-        Ok(serves.then(|| Arc::clone(&self.file)))
+        Ok(serves.then(|| Arc::clone(&self.open)))
     }
 
     /// The file, to be closed.
-    pub(super) fn into_file(self) -> Arc<dyn File> {
-        self.file
+    pub(super) fn into_open(self) -> Arc<dyn File> {
+        self.open
     }
 }
