@@ -106,6 +106,7 @@ impl Rig {
             mode: Mode::Lone(Minor::V41),
             now,
             current: None,
+            seen: None,
             saved: None,
             current_stateid: None,
             saved_stateid: None,

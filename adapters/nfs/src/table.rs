@@ -98,6 +98,10 @@ impl Flags {
     /// the others has a place of its own, so that it is not moved around with every COMPOUND.
     pub const IN_PLACE: Self = Self(32);
 
+    /// It changes nothing and no time of last access: the current object's attributes are after it what they were, or
+    /// those that it says.
+    pub const LOOKS: Self = Self(64);
+
     /// Whether all of `other` is in this set.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
@@ -204,20 +208,20 @@ macro_rules! ops {
 }
 
 ops! {
-     3 ACCESS               Access              access               All    [NEEDS_FH IN_PLACE];
+     3 ACCESS               Access              access               All    [NEEDS_FH IN_PLACE LOOKS];
      4 CLOSE                Close               close                All    [NEEDS_FH MODIFIES];
      5 COMMIT               Commit              commit               All    [NEEDS_FH];
      6 CREATE               Create              create               All    [NEEDS_FH MODIFIES ONCE];
      7 DELEGPURGE           DelegPurge          delegpurge           All    [];
      8 DELEGRETURN          DelegReturn         delegreturn          All    [NEEDS_FH MODIFIES ONCE];
-     9 GETATTR              GetAttr             getattr              All    [NEEDS_FH IN_PLACE];
-    10 GETFH                GetFh               getfh                All    [NEEDS_FH IN_PLACE];
+     9 GETATTR              GetAttr             getattr              All    [NEEDS_FH IN_PLACE LOOKS];
+    10 GETFH                GetFh               getfh                All    [NEEDS_FH IN_PLACE LOOKS];
     11 LINK                 Link                link                 All    [NEEDS_FH MODIFIES ONCE];
     12 LOCK                 Lock                lock                 All    [NEEDS_FH MODIFIES];
     13 LOCKT                LockT               lockt                All    [NEEDS_FH];
     14 LOCKU                LockU               locku                All    [NEEDS_FH MODIFIES];
-    15 LOOKUP               Lookup              lookup               All    [NEEDS_FH IN_PLACE];
-    16 LOOKUPP              LookupP             lookupp              All    [NEEDS_FH];
+    15 LOOKUP               Lookup              lookup               All    [NEEDS_FH IN_PLACE LOOKS];
+    16 LOOKUPP              LookupP             lookupp              All    [NEEDS_FH LOOKS];
     17 NVERIFY              NVerify             nverify              All    [NEEDS_FH];
     18 OPEN                 Open                open                 All    [NEEDS_FH MODIFIES];
     19 OPENATTR             OpenAttr            openattr             All    [NEEDS_FH MODIFIES];
@@ -233,7 +237,7 @@ ops! {
     29 RENAME               Rename              rename               All    [NEEDS_FH MODIFIES ONCE];
     30 RENEW                Renew               renew                Only40 [IN_PLACE];
     31 RESTOREFH            RestoreFh           restorefh            All    [IN_PLACE];
-    32 SAVEFH               SaveFh              savefh               All    [NEEDS_FH IN_PLACE];
+    32 SAVEFH               SaveFh              savefh               All    [NEEDS_FH IN_PLACE LOOKS];
     33 SECINFO              SecInfo             secinfo              All    [NEEDS_FH];
     34 SETATTR              SetAttr             setattr              All    [NEEDS_FH MODIFIES ONCE];
     35 SETCLIENTID          SetClientId         setclientid          Only40 [MODIFIES ONCE];

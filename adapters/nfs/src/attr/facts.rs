@@ -63,16 +63,28 @@ pub struct Further {
 
 /// Gathers what the attributes `wanted` of `object` are read from.
 pub async fn facts<'a>(cx: &Cx, object: &'a Object, wanted: Bitmap) -> Result<Facts<'a>, Status> {
+    facts_of_seen(cx, object, None, wanted).await
+}
+
+/// As [`facts`], of an object whose attributes have been `seen` perhaps.
+pub async fn facts_of_seen<'a>(
+    cx: &Cx,
+    object: &'a Object,
+    seen: Option<Attr>,
+    wanted: Bitmap,
+) -> Result<Facts<'a>, Status> {
     // What few ask for, or few files need, must not make every GETATTR larger: it is boxed.
     let attr = match object {
         Object::Pseudo(dir) => pseudo_attr(dir),
-        Object::Share(object) => {
-            let attr = object.share.fs.attr(&object.handle).await?;
-            match delegations::writer_elsewhere(cx, object, wanted) {
-                None => attr,
-                Some(writer) => Box::pin(delegations::as_delegate_sees(cx, object, writer)).await?,
+        // Whoever writes without telling is looked for first: what one has written who gave the delegation back
+        // meanwhile is then among the attributes.
+        Object::Share(object) => match (delegations::writer_elsewhere(cx, object, wanted), seen) {
+            (Some(writer), _) => {
+                Box::pin(delegations::as_delegate_sees(cx, object, writer)).await?
             }
-        }
+            (None, Some(seen)) => seen,
+            (None, None) => object.share.fs.attr(&object.handle).await?,
+        },
     };
     let stat = match space(object, wanted) {
         None => FsStat::default(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::Guard;
+use dittofs_sdk::vfs::Attr;
 
 use crate::exports::{Object, ShareObject};
 use crate::metrics::Stopwatch;
@@ -79,6 +80,11 @@ pub struct Cx {
     pub now: Instant,
     /// The current file handle, resolved and checked against the export's rules.
     pub current: Option<Object>,
+    /// Its attributes, if an operation has read them anyhow and those after it have only looked
+    /// ([`Flags::LOOKS`](crate::table::Flags::LOOKS)), for a GETATTR. Nothing holds others off while a COMPOUND runs, and no reply has told of what it
+    /// has read before it ends: what was so at any time since it began is as right as what is so now. Not
+    /// if a client might change files without telling by then: what it has told since, it may have done before.
+    pub seen: Option<Attr>,
     /// The saved file handle.
     pub saved: Option<Object>,
     /// The current stateid (RFC 8881 §16.2.3.1.2); 4.0 has none.
@@ -171,6 +177,7 @@ impl Cx {
     /// (RFC 8881 §16.2.3.1.2).
     pub fn set_current(&mut self, object: Object) {
         self.current = Some(object);
+        self.seen = None;
         self.current_stateid = None;
     }
 

@@ -54,6 +54,7 @@ async fn run(server: Near<Server>, call: Call, request: Request, reply: Buffer) 
         },
         now,
         current: None,
+        seen: None,
         saved: None,
         current_stateid: None,
         saved_stateid: None,
@@ -273,6 +274,9 @@ struct Turned {
 fn begin(cx: &mut Cx, op: &Op, rest: &[Op]) -> Turned {
     cx.is_last = rest.is_empty();
     let row = op.row();
+    if !op.has(Flags::LOOKS) {
+        cx.seen = None;
+    }
     let begun = Turned {
         number: op.result_number(),
         row,

@@ -2,9 +2,10 @@
 //! <https://www.rfc-editor.org/rfc/rfc8881#section-18.1>,
 //! <https://www.rfc-editor.org/rfc/rfc8276#section-8.5>
 
-use dittofs_sdk::vfs::{Access, Capabilities, Kind};
+use dittofs_sdk::vfs::{Access, Attr, Capabilities, Kind};
 
 use crate::compound::{Cx, Operation};
+use crate::delegations;
 use crate::exports::{Object, ShareObject};
 use crate::status::Status;
 use crate::types::Minor;
@@ -84,23 +85,31 @@ impl Operation for Args {
                     granted: supported & !CHANGES,
                 })
             }
-            Object::Share(object) => in_share(object, self.wanted).await,
+            Object::Share(object) => {
+                let all_told = !delegations::are_for_writing(cx);
+                let (ok, attr) = in_share(object, self.wanted).await?;
+                cx.seen = all_told.then_some(attr);
+                Ok(ok)
+            }
         }
     }
 }
 
-async fn in_share(object: &ShareObject, wanted: u32) -> Result<Ok, Status> {
+/// The answer, and the attributes that it was found by.
+async fn in_share(object: &ShareObject, wanted: u32) -> Result<(Ok, Attr), Status> {
     let fs = &object.share.fs;
-    let kind = fs.attr(&object.handle).await?.kind;
+    let attr = fs.attr(&object.handle).await?;
+    let kind = attr.kind;
     let supported = wanted & (meaningful(kind) | of_xattrs(object, kind));
     let granted = fs
         .access(&object.cred, &object.handle, to_access(supported))
         .await?;
     let denied = if object.share.read_only { CHANGES } else { 0 };
-    Ok(Ok {
+    let ok = Ok {
         supported,
         granted: from_access(granted) & supported & !denied,
-    })
+    };
+    Ok((ok, attr))
 }
 
 /// The kinds of access that mean something for this kind of object (RFC 8881 §18.1.3).

@@ -91,6 +91,7 @@ impl Fixture {
             },
             now: Instant::now(),
             current: None,
+            seen: None,
             saved: None,
             current_stateid: None,
             saved_stateid: None,

@@ -30,7 +30,7 @@ impl Operation for Args {
             return Err(Status::Inval);
         }
         let object = cx.current.as_ref().ok_or(Status::Nofilehandle)?;
-        let facts = attr::facts(cx, object, self.wanted).await?;
+        let facts = attr::facts_of_seen(cx, object, cx.seen, self.wanted).await?;
         facts.encode(self.wanted, &mut cx.reply);
         Ok(())
     }

@@ -5,9 +5,10 @@
 //! leaves to the file system (`fs_charset_cap`).
 
 use bytes::Bytes;
-use dittofs_sdk::vfs::Name;
+use dittofs_sdk::vfs::{Attr, Name};
 
 use crate::compound::{Cx, Operation};
+use crate::delegations;
 use crate::exports::Object;
 use crate::status::Status;
 use crate::xdr::xdr_struct;
@@ -30,20 +31,22 @@ impl Operation for Args {
     }
 
     async fn run(self, cx: &mut Cx) -> Result<(), Status> {
-        let found = entry(cx, &self.name).await?;
+        let all_told = !delegations::are_for_writing(cx);
+        let (found, attr) = entry(cx, &self.name).await?;
         cx.set_current(found);
+        cx.seen = attr.filter(|_| all_told);
         Ok(())
     }
 }
 
-/// The entry `name` of the current directory.
-pub(super) async fn entry(cx: &Cx, name: &[u8]) -> Result<Object, Status> {
+/// The entry `name` of the current directory, with its attributes if it is in a share.
+pub(super) async fn entry(cx: &Cx, name: &[u8]) -> Result<(Object, Option<Attr>), Status> {
     let name = Name::new(name)?;
     match cx.object()? {
-        Object::Pseudo(dir) => dir.lookup(&cx.call, name.as_bytes()),
+        Object::Pseudo(dir) => Ok((dir.lookup(&cx.call, name.as_bytes())?, None)),
         Object::Share(dir) => {
             let node = dir.share.fs.lookup(&dir.cred, &dir.handle, name).await?;
-            Ok(Object::Share(dir.sibling(node.handle)))
+            Ok((Object::Share(dir.sibling(node.handle)), Some(node.attr)))
         }
     }
 }
