@@ -258,8 +258,8 @@ pub fn root(exports: &Arc<Exports>) -> Object {
 }
 
 /// Finds what `handle` names and lets the caller pass, or not.
-pub fn resolve(exports: &Arc<Exports>, call: &Call, handle: &FileHandle) -> Result<Object, Status> {
-    match handle.as_bytes() {
+pub fn resolve(exports: &Arc<Exports>, call: &Call, handle: &[u8]) -> Result<Object, Status> {
+    match handle {
         [FORMAT, PSEUDO, id @ ..] => {
             let id = u64::from_be_bytes(id.try_into().map_err(|_| Status::Badhandle)?);
             if !exports.nodes.contains_key(&id) {

@@ -3,6 +3,8 @@
 //! A row gives number, name, the file that holds the operation, the minor versions that have
 //! it, and flags. Dispatch, names, metrics labels and documentation come from here.
 
+use std::pin::pin;
+
 use crate::compound::{Cx, OpError, Operation, REFUSAL_MAX, encode_result};
 use crate::ops;
 use crate::status::Status;
@@ -94,13 +96,17 @@ impl Flags {
     /// repetition from being executed.
     pub const ONCE: Self = Self(16);
 
-    /// So frequent and so small that its state, while it runs, is part of its COMPOUND's. That of
-    /// the others has a place of its own, so that it is not moved around with every COMPOUND.
+    /// So frequent and so small that its arguments, and its state while it runs, are part of its COMPOUND's. Those of
+    /// the others have places of their own, so that they are not moved around with every COMPOUND.
     pub const IN_PLACE: Self = Self(32);
 
     /// It changes nothing and no time of last access: the current object's attributes are after it what they were, or
     /// those that it says.
     pub const LOOKS: Self = Self(64);
+
+    /// It asks no file system and waits for nobody, so that it takes as long as a look at the clock. There is none at its
+    /// end: what it took counts as time of the one after it.
+    pub const BRIEF: Self = Self(128);
 
     /// Whether all of `other` is in this set.
     pub const fn contains(self, other: Self) -> bool {
@@ -117,9 +123,17 @@ pub const FIRST: u32 = 3;
 /// OP_ILLEGAL: what the result of an unknown operation is called.
 pub const OP_ILLEGAL: u32 = 10044;
 
+/// Where the arguments of an operation live: those of the rare ones apart, so that what is read, sorted and run of the
+/// frequent ones is small.
+macro_rules! args {
+    ([IN_PLACE $($rest:ident)*] $args:ty) => { $args };
+    ([$flag:ident $($rest:ident)*] $args:ty) => { args!([$($rest)*] $args) };
+    ([] $args:ty) => { Box<$args> };
+}
+
 /// Where the state of a running operation lives.
 macro_rules! place {
-    ([IN_PLACE $($rest:ident)*] $run:expr) => { $run };
+    ([IN_PLACE $($rest:ident)*] $run:expr) => { pin!($run) };
     ([$flag:ident $($rest:ident)*] $run:expr) => { place!([$($rest)*] $run) };
     ([] $run:expr) => { Box::pin($run) };
 }
@@ -129,7 +143,7 @@ macro_rules! ops {
         /// One decoded operation of a COMPOUND.
         #[derive(Debug)]
         pub enum Op {
-            $(#[doc = concat!("OP_", stringify!($name))] $variant(ops::$module::Args),)*
+            $(#[doc = concat!("OP_", stringify!($name))] $variant(args!([$($flag)*] ops::$module::Args)),)*
             /// An operation that this minor version must not implement; nothing after its number was read.
             NotInMinor(&'static Row),
             /// Arguments that could not be read; nothing after them was.
@@ -215,7 +229,7 @@ ops! {
      7 DELEGPURGE           DelegPurge          delegpurge           All    [];
      8 DELEGRETURN          DelegReturn         delegreturn          All    [NEEDS_FH MODIFIES ONCE];
      9 GETATTR              GetAttr             getattr              All    [NEEDS_FH IN_PLACE LOOKS];
-    10 GETFH                GetFh               getfh                All    [NEEDS_FH IN_PLACE LOOKS];
+    10 GETFH                GetFh               getfh                All    [NEEDS_FH IN_PLACE LOOKS BRIEF];
     11 LINK                 Link                link                 All    [NEEDS_FH MODIFIES ONCE];
     12 LOCK                 Lock                lock                 All    [NEEDS_FH MODIFIES];
     13 LOCKT                LockT               lockt                All    [NEEDS_FH];
@@ -227,17 +241,17 @@ ops! {
     19 OPENATTR             OpenAttr            openattr             All    [NEEDS_FH MODIFIES];
     20 OPEN_CONFIRM         OpenConfirm         open_confirm         Only40 [NEEDS_FH MODIFIES];
     21 OPEN_DOWNGRADE       OpenDowngrade       open_downgrade       All    [NEEDS_FH MODIFIES];
-    22 PUTFH                PutFh               putfh                All    [IN_PLACE];
+    22 PUTFH                PutFh               putfh                All    [IN_PLACE BRIEF];
     23 PUTPUBFH             PutPubFh            putpubfh             All    [];
-    24 PUTROOTFH            PutRootFh           putrootfh            All    [IN_PLACE];
+    24 PUTROOTFH            PutRootFh           putrootfh            All    [IN_PLACE BRIEF];
     25 READ                 Read                read                 All    [NEEDS_FH IN_PLACE];
     26 READDIR              ReadDir             readdir              All    [NEEDS_FH];
     27 READLINK             ReadLink            readlink             All    [NEEDS_FH];
     28 REMOVE               Remove              remove               All    [NEEDS_FH MODIFIES ONCE];
     29 RENAME               Rename              rename               All    [NEEDS_FH MODIFIES ONCE];
-    30 RENEW                Renew               renew                Only40 [IN_PLACE];
-    31 RESTOREFH            RestoreFh           restorefh            All    [IN_PLACE];
-    32 SAVEFH               SaveFh              savefh               All    [NEEDS_FH IN_PLACE LOOKS];
+    30 RENEW                Renew               renew                Only40 [IN_PLACE BRIEF];
+    31 RESTOREFH            RestoreFh           restorefh            All    [IN_PLACE BRIEF];
+    32 SAVEFH               SaveFh              savefh               All    [NEEDS_FH IN_PLACE LOOKS BRIEF];
     33 SECINFO              SecInfo             secinfo              All    [NEEDS_FH];
     34 SETATTR              SetAttr             setattr              All    [NEEDS_FH MODIFIES ONCE];
     35 SETCLIENTID          SetClientId         setclientid          Only40 [MODIFIES ONCE];
@@ -258,7 +272,7 @@ ops! {
     50 LAYOUTGET            LayoutGet           layoutget            From41 [NEEDS_FH MODIFIES];
     51 LAYOUTRETURN         LayoutReturn        layoutreturn         From41 [MODIFIES];
     52 SECINFO_NO_NAME      SecInfoNoName       secinfo_no_name      From41 [NEEDS_FH];
-    53 SEQUENCE             Sequence            sequence             From41 [IN_PLACE];
+    53 SEQUENCE             Sequence            sequence             From41 [IN_PLACE BRIEF];
     54 SET_SSV              SetSsv              set_ssv              From41 [MODIFIES];
     55 TEST_STATEID         TestStateId         test_stateid         From41 [];
     56 WANT_DELEGATION      WantDelegation      want_delegation      From41 [NEEDS_FH MODIFIES];

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use dittofs_sdk::vfs::DirChange;
 
 use crate::xdr::{BadXdr, Decode, Encode, Reader, Writer, xdr_struct};
@@ -114,7 +115,7 @@ impl Encode for StateId {
 }
 
 /// nfs_fh4: opaque to clients; [`exports`](crate::exports) makes and reads it. Kept in place,
-/// because every request has one and a copy costs less than an allocation.
+/// because a copy costs less than an allocation.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct FileHandle {
     len: u8,
@@ -150,15 +151,34 @@ impl fmt::Debug for FileHandle {
     }
 }
 
+#[cfg(test)]
 impl Decode for FileHandle {
     fn decode(reader: &mut Reader) -> Result<Self, BadXdr> {
-        reader.with_opaque(FH_MAX, |bytes| Self::of(&[bytes]))
+        let given: GivenHandle = reader.read()?;
+        Ok(Self::of(&[given.as_bytes()]))
     }
 }
 
 impl Encode for FileHandle {
     fn encode(&self, writer: &mut Writer) {
         writer.opaque(self.as_bytes());
+    }
+}
+
+/// nfs_fh4 as a client gives it, shared with its request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenHandle(Bytes);
+
+impl GivenHandle {
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Decode for GivenHandle {
+    fn decode(reader: &mut Reader) -> Result<Self, BadXdr> {
+        reader.opaque(FH_MAX).map(Self)
     }
 }
 

@@ -123,14 +123,14 @@ impl Histogram {
         let Some(Apart(copy)) = copies.get(copy()) else {
             return;
         };
-        // What is no number is beyond all bounds.
-        let bucket = bounds.partition_point(|bound| {
-            value
-                .partial_cmp(bound)
-                .is_none_or(std::cmp::Ordering::is_gt)
-        });
+        // One after the other, as most are in the first; what is no number is beyond all bounds.
+        let within = bounds.iter().position(|bound| value <= *bound);
+        let bucket = within.unwrap_or(bounds.len());
         if let Some(count) = copy.buckets.get(bucket) {
             count.fetch_add(1, Ordering::Relaxed);
+        }
+        if value == 0.0 {
+            return;
         }
         let relaxed = Ordering::Relaxed;
         let add = |sum| Some((f64::from_bits(sum) + value).to_bits());

@@ -10,7 +10,7 @@ use super::table::{
 };
 use crate::compound::Cx;
 use crate::delegations;
-use crate::exports::{Object, PseudoDir};
+use crate::exports::{Object, PseudoDir, ShareObject};
 use crate::named;
 use crate::status::Status;
 use crate::types::{Bitmap, Minor};
@@ -63,37 +63,35 @@ pub struct Further {
 
 /// Gathers what the attributes `wanted` of `object` are read from.
 pub async fn facts<'a>(cx: &Cx, object: &'a Object, wanted: Bitmap) -> Result<Facts<'a>, Status> {
-    facts_of_seen(cx, object, None, wanted).await
+    facts_of_seen(cx, object, &None, wanted).await
 }
 
 /// As [`facts`], of an object whose attributes have been `seen` perhaps.
 pub async fn facts_of_seen<'a>(
     cx: &Cx,
     object: &'a Object,
-    seen: Option<Attr>,
+    seen: &Option<Attr>,
     wanted: Bitmap,
 ) -> Result<Facts<'a>, Status> {
-    // What few ask for, or few files need, must not make every GETATTR larger: it is boxed.
-    let attr = match object {
-        Object::Pseudo(dir) => pseudo_attr(dir),
-        // Whoever writes without telling is looked for first: what one has written who gave the delegation back
-        // meanwhile is then among the attributes.
-        Object::Share(object) => match (delegations::writer_elsewhere(cx, object, wanted), seen) {
-            (Some(writer), _) => {
-                Box::pin(delegations::as_delegate_sees(cx, object, writer)).await?
-            }
-            (None, Some(seen)) => seen,
-            (None, None) => object.share.fs.attr(&object.handle).await?,
-        },
-    };
-    let stat = match space(object, wanted) {
-        None => FsStat::default(),
-        Some(stat) => Box::pin(stat).await?,
-    };
-    let further = if needs_more(wanted) {
-        Box::pin(further(object, wanted)).await?
-    } else {
-        Further::default()
+    // Whoever writes without telling is looked for before the attributes are read: what one has written who gave the
+    // delegation back meanwhile is then among them.
+    let (attr, stat, further) = match object {
+        Object::Share(of)
+            if needs_more(wanted)
+                || !wanted.and(table::SPACE).is_empty()
+                || delegations::are_for_writing(cx) =>
+        {
+            // What few ask for, or few files need, must not make every GETATTR larger: it is boxed.
+            Box::pin(all(cx, object, of, wanted)).await?
+        }
+        _ => {
+            let attr = match (object, seen) {
+                (Object::Pseudo(dir), _) => pseudo_attr(dir),
+                (Object::Share(_), Some(seen)) => *seen,
+                (Object::Share(of), None) => of.share.fs.attr(&of.handle).await?,
+            };
+            (attr, FsStat::default(), Further::default())
+        }
     };
     Ok(Facts {
         fs: FsFacts::new(cx, object, stat),
@@ -102,6 +100,24 @@ pub async fn facts_of_seen<'a>(
         mounted_on: mounted_on(cx, object, attr.fileid, wanted),
         further,
     })
+}
+
+/// What is beyond the attributes that every object of a file system has, and what a client may have changed without telling.
+async fn all(
+    cx: &Cx,
+    object: &Object,
+    of: &ShareObject,
+    wanted: Bitmap,
+) -> Result<(Attr, FsStat, Further), Status> {
+    let attr = match delegations::writer_elsewhere(cx, of, wanted) {
+        None => of.share.fs.attr(&of.handle).await?,
+        Some(writer) => delegations::as_delegate_sees(cx, of, writer).await?,
+    };
+    let stat = match space(object, wanted) {
+        None => FsStat::default(),
+        Some(stat) => stat.await?,
+    };
+    Ok((attr, stat, further(object, wanted).await?))
 }
 
 /// Asks the file system for its space if one of these attributes is of it.

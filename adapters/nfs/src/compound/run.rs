@@ -1,6 +1,7 @@
 //! The one loop that executes operations.
 //! <https://www.rfc-editor.org/rfc/rfc8881#section-16.2.3>
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,7 +11,6 @@ use super::{Cx, Mode, Plan, Request};
 use crate::delegations;
 use crate::errors;
 use crate::metrics::Outcome;
-use crate::near::Near;
 use crate::ops::sequence;
 use crate::rpc::Call;
 use crate::server::Server;
@@ -31,17 +31,15 @@ pub fn serve(
     request: Request,
     reply: Buffer,
 ) -> impl Future<Output = Buffer> + Send + use<> {
-    run(call.connection.server(server), call, request, reply)
-}
-
-async fn run(server: Near<Server>, call: Call, request: Request, reply: Buffer) -> Buffer {
-    let settings = server.settings();
-    let now = server.now();
-    let Some(minor) = Minor::from_number(request.minor).filter(|minor| settings.accepts(*minor))
-    else {
-        server.metrics.minor_refused.inc();
-        return finish_without_results(reply, &request, Status::MinorVersMismatch);
-    };
+    let server = call.connection.server(server);
+    let (settings, now) = (server.settings(), server.now());
+    let Request {
+        tag,
+        minor,
+        announced,
+        ops,
+    } = request;
+    let minor = Minor::from_number(minor).filter(|minor| settings.accepts(*minor));
     let start = reply.len();
     let mut cx = Cx {
         stopwatch: server.metrics.operations.stopwatch(now),
@@ -49,8 +47,8 @@ async fn run(server: Near<Server>, call: Call, request: Request, reply: Buffer) 
         settings,
         call,
         mode: match minor {
-            Minor::V40 => Mode::V40,
-            Minor::V41 | Minor::V42 => Mode::Lone(minor),
+            None | Some(Minor::V40) => Mode::V40,
+            Some(minor) => Mode::Lone(minor),
         },
         now,
         current: None,
@@ -63,25 +61,71 @@ async fn run(server: Near<Server>, call: Call, request: Request, reply: Buffer) 
         is_last: false,
         shown: None,
     };
-    let results = Results::begin(&mut cx, &request.tag);
-    let announced = request.announced;
-    let work = match Plan::new(minor, request.ops) {
+    let results = Results::begin(&mut cx, &tag);
+    // What is moved into a block stays where it is; the arguments of a function would be there twice.
+    async move {
+        let work = match minor.map(|minor| Plan::new(minor, ops)) {
+            None => {
+                cx.server.metrics.minor_refused.inc();
+                results.finish(&mut cx, Status::MinorVersMismatch, 0);
+                None
+            }
+            Some(plan) => work(&mut cx, &results, plan, announced, start),
+        };
+        let Some(mut work) = work else {
+            return cx.reply.into_buffer();
+        };
+        if cx.minor() == Minor::V40 {
+            if work.ops.as_slice().iter().any(|op| op.has(Flags::ONCE)) {
+                match Box::pin(once(&mut cx, start)).await {
+                    None => return cx.reply.into_buffer(),
+                    Some(keep) => work.keep = keep,
+                }
+            }
+            cx.shown = giver_back(&cx, work.ops.as_slice());
+        }
+        let mut status = Status::Ok;
+        while status == Status::Ok
+            && let Some(op) = work.ops.next()
+        {
+            let begun = begin(&mut cx, &op, work.ops.as_slice());
+            status = if let Some(status) = begun.refused {
+                status
+            } else {
+                // Awaited where it is made: it is large.
+                let status = pin!(op.run(&mut cx)).await;
+                begun.told(&mut cx, status)
+            };
+            begun.end(&mut cx, status);
+            work.count += 1;
+        }
+        results.finish(&mut cx, status, work.count);
+        work.keep
+            .keep(cx.reply.as_slice().get(start..).unwrap_or_default());
+        cx.reply.into_buffer()
+    }
+}
+
+/// What there is to run of a plan of which `announced` operations were said to come; nothing if it is answered already.
+fn work(
+    cx: &mut Cx,
+    results: &Results,
+    plan: Plan,
+    announced: usize,
+    start: usize,
+) -> Option<Work> {
+    match plan {
         Plan::Empty => {
-            results.finish(&mut cx, Status::Ok, 0);
+            results.finish(cx, Status::Ok, 0);
             None
         }
-        Plan::V40(ops) if announced > cx.settings.max_compound_ops() => {
-            drop(ops);
-            results.finish(&mut cx, Status::Resource, 0);
+        Plan::V40(_) if announced > cx.settings.max_compound_ops() => {
+            results.finish(cx, Status::Resource, 0);
             None
         }
         Plan::V40(ops) => {
             cx.reply_limit = cx.settings.reply_limit();
-            if ops.iter().any(|op| op.has(Flags::ONCE)) {
-                Box::pin(once(&mut cx, ops, start)).await
-            } else {
-                Some(Work::new(ops))
-            }
+            Some(Work::new(ops))
         }
         Plan::Lone(op) => {
             if op.row().is_some_and(|row| row.number == sequence::NUMBER) {
@@ -91,36 +135,12 @@ async fn run(server: Near<Server>, call: Call, request: Request, reply: Buffer) 
             Some(Work::new(vec![op]))
         }
         Plan::Refused(op, status) => {
-            refuse(&mut cx, &op, status);
-            results.finish(&mut cx, status, 1);
+            refuse(cx, &op, status);
+            results.finish(cx, status, 1);
             None
         }
-        Plan::Sequenced(args, ops) => sequenced(&mut cx, &results, announced, &args, ops, start),
-    };
-    let Some(mut work) = work else {
-        return cx.reply.into_buffer();
-    };
-    if minor == Minor::V40 {
-        cx.shown = giver_back(&cx, work.ops.as_slice());
+        Plan::Sequenced(args, ops) => sequenced(cx, results, announced, &args, ops, start),
     }
-    let mut status = Status::Ok;
-    while status == Status::Ok
-        && let Some(op) = work.ops.next()
-    {
-        let begun = begin(&mut cx, &op, work.ops.as_slice());
-        status = if let Some(status) = begun.refused {
-            status
-        } else {
-            let status = op.run(&mut cx).await;
-            begun.told(&mut cx, status)
-        };
-        begun.end(&mut cx, status);
-        work.count += 1;
-    }
-    results.finish(&mut cx, status, work.count);
-    work.keep
-        .keep(cx.reply.as_slice().get(start..).unwrap_or_default());
-    cx.reply.into_buffer()
 }
 
 /// The operations of a COMPOUND that are to be run.
@@ -162,7 +182,7 @@ impl Keep {
 
 /// A 4.0 COMPOUND that must run once: nothing is to be done if it has run, and then the reply
 /// is what it was.
-async fn once(cx: &mut Cx, ops: Vec<Op>, start: usize) -> Option<Work> {
+async fn once(cx: &mut Cx, start: usize) -> Option<Keep> {
     let reply = cx.server.state.answers.of((&cx.call).into(), cx.now);
     let taken = reply.take().await;
     if let Some(bytes) = &*taken {
@@ -170,10 +190,7 @@ async fn once(cx: &mut Cx, ops: Vec<Op>, start: usize) -> Option<Work> {
         cx.reply.raw(bytes);
         return None;
     }
-    Some(Work {
-        keep: Keep::Answer(taken),
-        ..Work::new(ops)
-    })
+    Some(Keep::Answer(taken))
 }
 
 /// Who gives an open or a delegation back at the end of a 4.0 COMPOUND. Linux asks for the file's attributes before
@@ -417,14 +434,6 @@ impl Results {
         cx.reply.patch_u32(self.status_at, status as u32);
         cx.reply.patch_u32(self.count_at, count);
     }
-}
-
-fn finish_without_results(reply: Buffer, request: &Request, status: Status) -> Buffer {
-    let mut writer = Writer::new(reply);
-    writer.write(&status);
-    writer.opaque(&request.tag);
-    writer.write(&0_u32);
-    writer.into_buffer()
 }
 
 #[cfg(test)]

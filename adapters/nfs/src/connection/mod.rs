@@ -38,7 +38,9 @@ use self::replies::Replies;
 use self::waiting::Waiting;
 use crate::compound::{self, Request};
 use crate::near::Near;
-use crate::rpc::{Call, Header, Procedure, Records, Rejection, begin_reply, reject, reply_xid};
+use crate::rpc::{
+    Call, Header, LastSys, Procedure, Records, Rejection, begin_reply, reject, reply_xid,
+};
 use crate::server::Server;
 use crate::state::Link;
 use crate::types::ClientId;
@@ -106,6 +108,7 @@ pub async fn serve(server: Arc<Server>, mut stream: TcpStream, connection: Conne
         connection: Arc::new(connection),
         records: Records::new(server.settings().max_record()),
         server,
+        last_sys: LastSys::default(),
         replies: Replies::default(),
         haste: Haste::default(),
         answered: 0,
@@ -175,6 +178,17 @@ pub async fn serve(server: Arc<Server>, mut stream: TcpStream, connection: Conne
     }
 }
 
+/// Puts `next` in the place of one that has ended.
+fn put<F: Future>(next: F, place: Option<Pin<Box<F>>>) -> Pin<Box<F>> {
+    match place {
+        None => Box::pin(next),
+        Some(mut place) => {
+            place.as_mut().set(next);
+            place
+        }
+    }
+}
+
 /// Waits for input; false when the record under way has taken too long to arrive.
 async fn wait_readable(stream: &TcpStream, deadline: Option<Instant>) -> bool {
     let ready = poll_fn(|cx| stream.poll_read_ready(cx));
@@ -188,6 +202,7 @@ struct Service {
     server: Arc<Server>,
     connection: Arc<Connection>,
     records: Records,
+    last_sys: LastSys,
     replies: Replies,
     haste: Haste,
     /// How many records were completed since this was last reset.
@@ -224,6 +239,8 @@ impl Service {
     /// Answers complete records in place, up to the first that is not ready at once; and how many bytes its
     /// request and reply may have.
     async fn next_pending(&mut self, open: &mut bool) -> Option<(Compound, usize)> {
+        // Those of a batch that are ready at once run in the same place, one after the other.
+        let mut place = None;
         while self.replies.len() < BATCH {
             let record = match self.records.take() {
                 Ok(Some(record)) => {
@@ -240,19 +257,26 @@ impl Service {
                     return None;
                 }
             };
-            let Some((mut compound, weight)) = self.answer(record, open) else {
+            let Some((call, request)) = self.answer(record, open) else {
                 continue;
             };
+            let weight = call.size.saturating_add(request.most_reply());
+            let reply = begin_reply(self.replies.spare(), call.xid);
+            let next = compound::serve(&self.server, call, request, reply);
+            let mut compound = put(next, place.take());
             match poll_fn(|cx| Poll::Ready(compound.as_mut().poll(cx))).await {
-                Poll::Ready(reply) => self.queue(reply),
+                Poll::Ready(reply) => {
+                    self.queue(reply);
+                    place = Some(compound);
+                }
                 Poll::Pending => return Some((compound, weight)),
             }
         }
         None
     }
 
-    /// Answers what needs no COMPOUND at once, else returns the COMPOUND to run.
-    fn answer(&mut self, record: Bytes, open: &mut bool) -> Option<(Compound, usize)> {
+    /// Answers what needs no COMPOUND at once, else returns the COMPOUND to run and who calls.
+    fn answer(&mut self, record: Bytes, open: &mut bool) -> Option<(Call, Request)> {
         let size = record.len();
         let line = &self.connection.link.line;
         if line.is_open()
@@ -261,7 +285,7 @@ impl Service {
             line.answer(xid, record);
             return None;
         }
-        let Ok(Header { xid, body }) = Header::decode(record) else {
+        let Ok(Header { xid, body }) = Header::decode(record, &mut self.last_sys) else {
             tracing::warn!(peer = %self.connection.peer, "closing: not an RPC call");
             *open = false;
             return None;
@@ -282,7 +306,6 @@ impl Service {
             self.queue(reject(Buffer::default(), xid, Rejection::GarbageArgs));
             return None;
         };
-        let weight = size.saturating_add(request.most_reply());
         let call = Call {
             connection: Arc::clone(&self.connection),
             peer: self.connection.peer,
@@ -291,9 +314,7 @@ impl Service {
             size,
             digest,
         };
-        let reply = begin_reply(self.replies.spare(), xid);
-        let compound = compound::serve(&self.server, call, request, reply);
-        Some((Box::pin(compound), weight))
+        Some((call, request))
     }
 
     /// Appends one reply to the batch; its first four bytes are room for the record mark.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use dittofs_sdk::vfs::Buffer;
 
 use super::choices::Choices;
-use crate::rpc::{Header, Rejection, begin_reply, reject};
+use crate::rpc::{Header, LastSys, Rejection, begin_reply, reject};
 use crate::xdr::{BadXdr, Reader, Writer};
 
 /// RPC headers: arbitrary ones, and such as are almost right. Whatever is answered is a reply of
@@ -51,7 +51,7 @@ fn credentials(pick: &mut Choices<'_>, writer: &mut Writer) {
 fn header(record: Bytes) {
     let first = record.first_chunk().copied().map(u32::from_be_bytes);
     let len = record.len();
-    let Ok(Header { xid, body }) = Header::decode(record) else {
+    let Ok(Header { xid, body }) = Header::decode(record, &mut LastSys::default()) else {
         return;
     };
     assert_eq!(Some(xid), first);

@@ -4,13 +4,13 @@
 //! make never come up.
 
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dittofs_sdk::Error;
 use dittofs_sdk::metrics::{Counter, Counters, Histogram, Histograms, Metrics as Host};
 
 use crate::status::Status;
-use crate::table::{FIRST, ROWS};
+use crate::table::{FIRST, Flags, ROWS, Row};
 
 /// Upper bounds of buckets in milliseconds: from what is answered from memory to a disk that hangs.
 const BUCKETS: &[f64] = &[
@@ -30,12 +30,14 @@ pub struct Operations {
 /// The series of one operation.
 struct Cells {
     name: &'static str,
+    is_brief: bool,
     ok: OnceLock<Counter>,
     failed: OnceLock<Box<[OnceLock<Counter>]>>,
     duration: OnceLock<Histogram>,
 }
 
-/// Measures the operations of one COMPOUND: the end of one is the start of the next.
+/// Measures the operations of one COMPOUND: the end of one is the start of the next, but that of what is
+/// [`BRIEF`](Flags::BRIEF) is not looked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(Option<Instant>);
 
@@ -52,12 +54,13 @@ impl Operations {
             &["procedure"],
             BUCKETS,
         )?;
-        let names = ROWS.iter().map(|row| row.name).chain(["ILLEGAL"]);
+        let of_row = |row: &Row| Cells::new(row.name, row.flags.contains(Flags::BRIEF));
         Ok(Self {
             rows: if requests.is_inert() {
                 Box::default()
             } else {
-                names.map(Cells::new).collect()
+                let illegal = Cells::new("ILLEGAL", false);
+                ROWS.iter().map(of_row).chain([illegal]).collect()
             },
             requests,
             durations,
@@ -79,9 +82,12 @@ impl Operations {
         let Some(cells) = self.rows.get(known) else {
             return;
         };
-        let now = Instant::now();
-        let took = now.saturating_duration_since(*since);
-        *since = now;
+        let mut took = Duration::ZERO;
+        if !cells.is_brief {
+            let now = Instant::now();
+            took = now.saturating_duration_since(*since);
+            *since = now;
+        }
         cells.count(&self.requests, status);
         cells
             .duration
@@ -91,9 +97,10 @@ impl Operations {
 }
 
 impl Cells {
-    fn new(name: &'static str) -> Self {
+    fn new(name: &'static str, is_brief: bool) -> Self {
         Self {
             name,
+            is_brief,
             ok: OnceLock::new(),
             failed: OnceLock::new(),
             duration: OnceLock::new(),

@@ -1,6 +1,8 @@
 //! GETATTR: attributes of the current object.
 //! <https://www.rfc-editor.org/rfc/rfc8881#section-18.7>
 
+use std::pin::pin;
+
 use crate::attr;
 use crate::compound::{Cx, Operation};
 use crate::status::Status;
@@ -30,7 +32,7 @@ impl Operation for Args {
             return Err(Status::Inval);
         }
         let object = cx.current.as_ref().ok_or(Status::Nofilehandle)?;
-        let facts = attr::facts_of_seen(cx, object, cx.seen, self.wanted).await?;
+        let facts = pin!(attr::facts_of_seen(cx, object, &cx.seen, self.wanted)).await?;
         facts.encode(self.wanted, &mut cx.reply);
         Ok(())
     }

@@ -4,7 +4,7 @@
 use crate::compound::{Cx, Operation};
 use crate::exports;
 use crate::status::Status;
-use crate::types::FileHandle;
+use crate::types::GivenHandle;
 use crate::xdr::xdr_struct;
 
 xdr_struct! {
@@ -12,7 +12,7 @@ xdr_struct! {
     #[derive(Debug)]
     pub struct Args {
         /// The file handle.
-        pub object: FileHandle,
+        pub object: GivenHandle,
     } => decode
 }
 
@@ -25,7 +25,7 @@ impl Operation for Args {
     }
 
     async fn run(self, cx: &mut Cx) -> Result<(), Status> {
-        let object = exports::resolve(&cx.server.exports(), &cx.call, &self.object)?;
+        let object = exports::resolve(&cx.server.exports(), &cx.call, self.object.as_bytes())?;
         cx.set_current(object);
         Ok(())
     }
@@ -34,9 +34,14 @@ impl Operation for Args {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::fixture::{Fixture, share};
-    use crate::types::Minor;
+    use crate::ops::fixture::{Fixture, encoded, share};
+    use crate::types::{FileHandle, Minor};
+    use crate::xdr::Reader;
     use dittofs_sdk::Share;
+
+    fn args(handle: FileHandle) -> Args {
+        Reader::new(encoded(handle)).read().unwrap()
+    }
 
     #[tokio::test]
     async fn a_file_handle_leads_back_to_its_object() {
@@ -45,9 +50,9 @@ mod tests {
         for path in ["", "deep", "export", "export/file"] {
             let mut cx = fixture.at(Minor::V41, path).await;
             let there = cx.object().unwrap().clone();
-            let object = there.file_handle();
+            let handle = there.file_handle();
             cx.current = None;
-            Args { object }.run(&mut cx).await.unwrap();
+            args(handle).run(&mut cx).await.unwrap();
             assert!(cx.object().unwrap().same_as(&there), "{path}");
         }
     }
@@ -64,8 +69,8 @@ mod tests {
             b"\x01\x01abc",
             &[9; 128],
         ] {
-            let object = FileHandle::of(&[bytes]);
-            assert_eq!(Args { object }.run(&mut cx).await, Err(Status::Badhandle));
+            let args = args(FileHandle::of(&[bytes]));
+            assert_eq!(args.run(&mut cx).await, Err(Status::Badhandle));
         }
     }
 
@@ -77,7 +82,7 @@ mod tests {
             ..open.clone()
         };
         let before = Fixture::with([open]);
-        let object = before
+        let handle = before
             .at(Minor::V41, "export")
             .await
             .current
@@ -85,7 +90,7 @@ mod tests {
             .file_handle();
         for after in [Fixture::with([closed]), Fixture::with([])] {
             let mut cx = after.cx(Minor::V41);
-            assert_eq!(Args { object }.run(&mut cx).await, Err(Status::Stale));
+            assert_eq!(args(handle).run(&mut cx).await, Err(Status::Stale));
         }
     }
 }

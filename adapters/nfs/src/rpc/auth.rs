@@ -35,16 +35,38 @@ pub enum AuthError {
     TooWeak = 5,
 }
 
+/// The credential of AUTH_SYS that was read last: most calls of a connection come from the same user, and
+/// none of them need be read but the first.
+#[derive(Debug, Default)]
+pub struct LastSys(Option<(Box<[u8]>, Cred)>);
+
+impl LastSys {
+    fn read(&mut self, body: Bytes) -> Result<Cred, BadXdr> {
+        if let Some((last, cred)) = &self.0
+            && **last == *body
+        {
+            return Ok(cred.clone());
+        }
+        let cred = sys(Reader::new(body.clone()))?;
+        self.0 = Some((Box::from(&*body), cred.clone()));
+        Ok(cred)
+    }
+}
+
 impl Auth {
     /// Reads credential and verifier. The outer error means that the message itself ends early.
-    pub fn decode(reader: &mut Reader) -> Result<Result<Self, AuthError>, BadXdr> {
+    pub fn decode(
+        reader: &mut Reader,
+        last: &mut LastSys,
+    ) -> Result<Result<Self, AuthError>, BadXdr> {
         let flavor: u32 = reader.read()?;
         let body = reader.opaque(BODY_MAX)?;
         let _verifier_flavor: u32 = reader.read()?;
         reader.opaque(BODY_MAX)?;
         Ok(match flavor {
             AUTH_NONE => Ok(Self::None),
-            AUTH_SYS => sys(Reader::new(body))
+            AUTH_SYS => last
+                .read(body)
                 .map(Self::Sys)
                 .map_err(|BadXdr| AuthError::BadCred),
             _ => Err(AuthError::TooWeak),

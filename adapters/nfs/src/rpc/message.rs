@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use dittofs_sdk::vfs::Buffer;
 
-use super::{Auth, AuthError};
+use super::{Auth, AuthError, LastSys};
 use crate::xdr::{BadXdr, Reader, Writer};
 
 /// NFS.
@@ -63,24 +63,27 @@ pub enum Rejection {
 impl Header {
     /// Reads the header of a record. [`BadXdr`] means that there is nothing to answer: the
     /// record is no call, or ends before its transaction id and type.
-    pub fn decode(record: Bytes) -> Result<Self, BadXdr> {
+    pub fn decode(record: Bytes, last: &mut LastSys) -> Result<Self, BadXdr> {
         let mut reader = Reader::new(record);
         let xid = reader.read()?;
         if reader.read::<u32>()? != CALL {
             return Err(BadXdr);
         }
-        let body = Self::decode_body(reader).unwrap_or(Err(Rejection::GarbageArgs));
+        let body = Self::decode_body(reader, last).unwrap_or(Err(Rejection::GarbageArgs));
         Ok(Self { xid, body })
     }
 
-    fn decode_body(mut reader: Reader) -> Result<Result<Body, Rejection>, BadXdr> {
+    fn decode_body(
+        mut reader: Reader,
+        last: &mut LastSys,
+    ) -> Result<Result<Body, Rejection>, BadXdr> {
         if reader.read::<u32>()? != RPC_VERSION {
             return Ok(Err(Rejection::RpcMismatch));
         }
         let program: u32 = reader.read()?;
         let version: u32 = reader.read()?;
         let procedure: u32 = reader.read()?;
-        let auth = Auth::decode(&mut reader)?;
+        let auth = Auth::decode(&mut reader, last)?;
         if program != PROGRAM {
             return Ok(Err(Rejection::ProgUnavail));
         }
@@ -171,7 +174,7 @@ mod tests {
             .iter()
             .flat_map(|word| word.to_be_bytes())
             .collect();
-        Header::decode(Bytes::from(bytes)).unwrap()
+        Header::decode(Bytes::from(bytes), &mut LastSys::default()).unwrap()
     }
 
     #[test]
@@ -217,6 +220,6 @@ mod tests {
             .iter()
             .flat_map(|word| word.to_be_bytes())
             .collect();
-        assert!(Header::decode(Bytes::from(bytes)).is_err());
+        assert!(Header::decode(Bytes::from(bytes), &mut LastSys::default()).is_err());
     }
 }

@@ -8,7 +8,7 @@ mod record;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-pub use auth::{Auth, AuthError, AuthSys, CallbackCred};
+pub use auth::{Auth, AuthError, AuthSys, CallbackCred, LastSys};
 pub use message::{Body, Header, Procedure, Rejection, begin_reply, reject, reply_xid};
 pub use record::{Oversized, Records};
 

@@ -31,11 +31,13 @@ impl Reader {
     }
 
     /// Reads one value of the type that is asked for.
+    #[inline]
     pub fn read<T: Decode>(&mut self) -> Result<T, BadXdr> {
         T::decode(self)
     }
 
     /// Fixed-length opaque data; `N` is a multiple of four everywhere in NFS.
+    #[inline]
     pub fn fixed<const N: usize>(&mut self) -> Result<[u8; N], BadXdr> {
         let bytes = *self.rest.first_chunk::<N>().ok_or(BadXdr)?;
         self.skip(N.next_multiple_of(4))?;
@@ -52,21 +54,6 @@ impl Reader {
         let bytes = self.rest.slice(..len);
         self.skip(padded)?;
         Ok(bytes)
-    }
-
-    /// Variable-length opaque data of at most `max` bytes, looked at in place.
-    pub fn with_opaque<T>(
-        &mut self,
-        max: usize,
-        look: impl FnOnce(&[u8]) -> T,
-    ) -> Result<T, BadXdr> {
-        let len = self.read::<u32>()? as usize;
-        if len > max {
-            return Err(BadXdr);
-        }
-        let seen = look(self.rest.get(..len).ok_or(BadXdr)?);
-        self.skip(len.next_multiple_of(4))?;
-        Ok(seen)
     }
 
     /// A variable-length array of at most `max` elements.
@@ -98,6 +85,7 @@ impl Reader {
         }
     }
 
+    #[inline]
     fn skip(&mut self, count: usize) -> Result<(), BadXdr> {
         if count > self.rest.len() {
             return Err(BadXdr);
@@ -108,30 +96,35 @@ impl Reader {
 }
 
 impl Decode for u32 {
+    #[inline]
     fn decode(reader: &mut Reader) -> Result<Self, BadXdr> {
         reader.fixed().map(u32::from_be_bytes)
     }
 }
 
 impl Decode for i32 {
+    #[inline]
     fn decode(reader: &mut Reader) -> Result<Self, BadXdr> {
         reader.fixed().map(i32::from_be_bytes)
     }
 }
 
 impl Decode for u64 {
+    #[inline]
     fn decode(reader: &mut Reader) -> Result<Self, BadXdr> {
         reader.fixed().map(u64::from_be_bytes)
     }
 }
 
 impl Decode for i64 {
+    #[inline]
     fn decode(reader: &mut Reader) -> Result<Self, BadXdr> {
         reader.fixed().map(i64::from_be_bytes)
     }
 }
 
 impl Decode for bool {
+    #[inline]
     fn decode(reader: &mut Reader) -> Result<Self, BadXdr> {
         match reader.read::<u32>()? {
             0 => Ok(false),
@@ -149,8 +142,15 @@ impl Decode for Bytes {
 }
 
 impl Decode for () {
+    #[inline]
     fn decode(_: &mut Reader) -> Result<Self, BadXdr> {
         Ok(())
+    }
+}
+
+impl<T: Decode> Decode for Box<T> {
+    fn decode(reader: &mut Reader) -> Result<Self, BadXdr> {
+        reader.read().map(Self::new)
     }
 }
 
