@@ -19,7 +19,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dittofs_sdk::vfs::{
     Access, Acl, Attr, Capabilities, CreateHow, Created, Cred, DirChange, File, FileSystem, FsInfo,
-    FsStat, Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess, ReadDirLimit, SetAttr,
+    FsStat, Granted, Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess, ReadDirLimit, SetAttr,
     SetXattr, Time, Touch, VfsError, VfsResult, Watch, Watcher, XattrListing, XattrName, posix,
 };
 
@@ -147,10 +147,16 @@ impl FileSystem for MemoryFs {
         self.core.set_attr(cred, object, changes).into()
     }
 
-    fn access(&self, cred: &Cred, object: &Handle, wanted: Access) -> Op<Access> {
+    fn access(&self, cred: &Cred, object: &Handle, wanted: Access) -> Op<Granted> {
         self.core
             .find(object)
-            .map(|inode| posix::access(&inode.rights(), cred, wanted))
+            .map(|inode| {
+                let rights = inode.rights();
+                Granted {
+                    access: posix::access(&rights, cred, wanted),
+                    attr: rights.attr,
+                }
+            })
             .into()
     }
 

@@ -14,16 +14,16 @@ use super::file::FileObject;
 use super::guard::{Quiet, guard};
 use super::op::{Wire, WireOp, accept, answer, missing};
 use super::value::{
-    WireAttr, WireCreateHow, WireCred, WireDirChange, WireFsInfo, WireFsStat, WireHandle,
-    WireListing, WireMade, WireNewNode, WireNode, WireQuota, WireReadDirLimit, WireRenamed,
-    WireSetAttr, WireXattrListing, handle, name, open_code, open_of, set_xattr_code, set_xattr_of,
-    xattr_name,
+    WireAttr, WireCreateHow, WireCred, WireDirChange, WireFsInfo, WireFsStat, WireGranted,
+    WireHandle, WireListing, WireMade, WireNewNode, WireNode, WireQuota, WireReadDirLimit,
+    WireRenamed, WireSetAttr, WireXattrListing, handle, name, open_code, open_of, set_xattr_code,
+    set_xattr_of, xattr_name,
 };
 use super::watch::{self, WatchObject, WatcherObject};
 use crate::vfs::{
     Access, Acl, Attr, CreateHow, Created, Cred, DirChange, File, FileSystem, FsInfo, FsStat,
-    Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess, Quota, ReadDirLimit, SetAttr,
-    SetXattr, Touch, VfsResult, Watch, Watcher, XattrListing, XattrName,
+    Granted, Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess, Quota, ReadDirLimit,
+    SetAttr, SetXattr, Touch, VfsResult, Watch, Watcher, XattrListing, XattrName,
 };
 
 /// The functions of a file system. A function added later comes last and has a default.
@@ -45,7 +45,12 @@ pub(super) trait WireFs: Send + Sync {
         object: RSlice<'_, u8>,
         changes: WireSetAttr,
     ) -> WireOp<WireAttr>;
-    fn access(&self, cred: WireCred<'_>, object: RSlice<'_, u8>, wanted: u32) -> WireOp<u32>;
+    fn access(
+        &self,
+        cred: WireCred<'_>,
+        object: RSlice<'_, u8>,
+        wanted: u32,
+    ) -> WireOp<WireGranted>;
     fn read_link(&self, cred: WireCred<'_>, link: RSlice<'_, u8>) -> WireOp<WireBytes>;
     fn read_dir(
         &self,
@@ -274,7 +279,12 @@ impl WireFs for LocalFs {
         })
     }
 
-    fn access(&self, cred: WireCred<'_>, object: RSlice<'_, u8>, wanted: u32) -> WireOp<u32> {
+    fn access(
+        &self,
+        cred: WireCred<'_>,
+        object: RSlice<'_, u8>,
+        wanted: u32,
+    ) -> WireOp<WireGranted> {
         answer(|| {
             let object = handle(object)?;
             Ok(cred.with(|cred| self.0.access(cred, &object, Access(wanted))))
@@ -539,7 +549,7 @@ impl FileSystem for ForeignFs {
         accept(self.object.set_attr(cred, arg(object.as_bytes()), changes))
     }
 
-    fn access(&self, cred: &Cred, object: &Handle, wanted: Access) -> Op<Access> {
+    fn access(&self, cred: &Cred, object: &Handle, wanted: Access) -> Op<Granted> {
         accept(
             self.object
                 .access(WireCred::new(cred), arg(object.as_bytes()), wanted.0),

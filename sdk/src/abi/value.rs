@@ -14,8 +14,8 @@ use super::bytes::WireBytes;
 use super::op::Wire;
 use crate::vfs::{
     Access, Advice, Attr, Buffer, Capabilities, Content, CreateHow, Cred, DirChange, DirEntry,
-    Extent, FsInfo, FsStat, Handle, Kind, Listing, Made, Name, NewNode, Node, OpenAccess, Quota,
-    ReadDirLimit, ReadOk, SetAttr, SetTime, SetXattr, Stability, Time, VfsError, VfsResult,
+    Extent, FsInfo, FsStat, Granted, Handle, Kind, Listing, Made, Name, NewNode, Node, OpenAccess,
+    Quota, ReadDirLimit, ReadOk, SetAttr, SetTime, SetXattr, Stability, Time, VfsError, VfsResult,
     Written, XattrEntry, XattrListing, XattrName,
 };
 
@@ -846,13 +846,26 @@ impl Wire for Quota {
     }
 }
 
-impl Wire for Access {
-    type Form = u32;
-    fn into_wire(self) -> u32 {
-        self.0
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy)]
+pub(super) struct WireGranted {
+    access: u64,
+    attr: WireAttr,
+}
+
+impl Wire for Granted {
+    type Form = WireGranted;
+    fn into_wire(self) -> WireGranted {
+        WireGranted {
+            access: self.access.0.into(),
+            attr: self.attr.into_wire(),
+        }
     }
-    fn from_wire(wire: u32) -> VfsResult<Self> {
-        Ok(Self(wire))
+    fn from_wire(wire: WireGranted) -> VfsResult<Self> {
+        Ok(Self {
+            access: Access(wire.access as u32),
+            attr: Attr::from_wire(wire.attr)?,
+        })
     }
 }
 

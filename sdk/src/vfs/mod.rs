@@ -30,9 +30,9 @@ pub use error::{VfsError, VfsResult};
 pub use extent::{Advice, Content, Extent};
 pub use op::Op;
 pub use types::{
-    Access, Capabilities, CreateHow, Created, Cred, DirChange, DirEntry, FsInfo, FsStat, Handle,
-    HandleTooLong, Listing, Made, Name, NameError, NewNode, Node, OpenAccess, Quota, ReadDirLimit,
-    ReadOk, Stability, Written,
+    Access, Capabilities, CreateHow, Created, Cred, DirChange, DirEntry, FsInfo, FsStat, Granted,
+    Handle, HandleTooLong, Listing, Made, Name, NameError, NewNode, Node, OpenAccess, Quota,
+    ReadDirLimit, ReadOk, Stability, Written,
 };
 pub use watch::{Reaction, Touch, Watch, Watcher};
 pub use xattr::{SetXattr, XattrEntry, XattrListing, XattrName};
@@ -69,8 +69,8 @@ pub trait FileSystem: Send + Sync + 'static {
     /// [`File::truncate`]. A mode for a symbolic link is ignored.
     fn set_attr(&self, cred: &Cred, object: &Handle, changes: &SetAttr) -> Op<Attr>;
 
-    /// The subset of `wanted` that `cred` is granted.
-    fn access(&self, cred: &Cred, object: &Handle, wanted: Access) -> Op<Access>;
+    /// The subset of `wanted` that `cred` is granted, with the object's attributes; no permission is needed.
+    fn access(&self, cred: &Cred, object: &Handle, wanted: Access) -> Op<Granted>;
 
     /// The target of a symbolic link, byte for byte.
     fn read_link(&self, cred: &Cred, link: &Handle) -> Op<Bytes>;

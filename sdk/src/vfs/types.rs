@@ -246,6 +246,15 @@ pub enum NewNode {
     Socket,
 }
 
+/// What a caller may do with an object, and the attributes that it has then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Granted {
+    /// The kinds of access.
+    pub access: Access,
+    /// The attributes.
+    pub attr: Attr,
+}
+
 /// An object found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Node {

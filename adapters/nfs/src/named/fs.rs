@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dittofs_sdk::vfs::{
     Access, Attr, Capabilities, CreateHow, Created, Cred, DirChange, DirEntry, File, FileSystem,
-    FsInfo, FsStat, Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess, ReadDirLimit,
-    SetAttr, SetXattr, VfsError, VfsResult, XATTR_MAX, XattrEntry,
+    FsInfo, FsStat, Granted, Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess,
+    ReadDirLimit, SetAttr, SetXattr, VfsError, VfsResult, XATTR_MAX, XattrEntry,
 };
 
 use super::file::NamedFile;
@@ -58,10 +58,10 @@ impl Store {
         self.node(&object, &of, name).await
     }
 
-    async fn access_at(&self, cred: &Cred, handle: &Handle, wanted: Access) -> VfsResult<Access> {
+    async fn access_at(&self, cred: &Cred, handle: &Handle, wanted: Access) -> VfsResult<Granted> {
         let place = Place::of(handle)?;
         let both = Access::READ | Access::MODIFY;
-        let granted = self.0.access(cred, place.object(), both).await?;
+        let granted = self.0.access(cred, place.object(), both).await?.access;
         let mut all = Access::default();
         if granted.contains(Access::READ) {
             all = all | Access::READ | Access::SEARCH;
@@ -69,7 +69,10 @@ impl Store {
         if granted.contains(Access::MODIFY) {
             all = all | Access::MODIFY | Access::EXTEND | Access::DELETE;
         }
-        Ok(all & wanted)
+        Ok(Granted {
+            access: all & wanted,
+            attr: self.attr_at(handle).await?,
+        })
     }
 
     async fn list(
@@ -284,7 +287,7 @@ impl FileSystem for NamedAttributes {
         self.later(|store| async move { store.set_size(cred, object, changes).await })
     }
 
-    fn access(&self, cred: &Cred, object: &Handle, wanted: Access) -> Op<Access> {
+    fn access(&self, cred: &Cred, object: &Handle, wanted: Access) -> Op<Granted> {
         let (cred, object) = (cred.clone(), *object);
         self.later(|store| async move { store.access_at(&cred, &object, wanted).await })
     }

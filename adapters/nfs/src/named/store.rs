@@ -74,7 +74,7 @@ impl Store {
             OpenAccess::Both => Access::READ | Access::MODIFY,
         };
         let granted = self.0.access(cred, object, wanted).await?;
-        if granted.contains(wanted) {
+        if granted.access.contains(wanted) {
             Ok(())
         } else {
             Err(VfsError::AccessDenied)

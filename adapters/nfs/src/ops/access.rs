@@ -2,7 +2,7 @@
 //! <https://www.rfc-editor.org/rfc/rfc8881#section-18.1>,
 //! <https://www.rfc-editor.org/rfc/rfc8276#section-8.5>
 
-use dittofs_sdk::vfs::{Access, Attr, Capabilities, Kind};
+use dittofs_sdk::vfs::{Access, Attr, Capabilities, Granted, Kind};
 
 use crate::compound::{Cx, Operation};
 use crate::delegations;
@@ -98,16 +98,13 @@ impl Operation for Args {
 /// The answer, and the attributes that it was found by.
 async fn in_share(object: &ShareObject, wanted: u32) -> Result<(Ok, Attr), Status> {
     let fs = &object.share.fs;
-    let attr = fs.attr(&object.handle).await?;
-    let kind = attr.kind;
-    let supported = wanted & (meaningful(kind) | of_xattrs(object, kind));
-    let granted = fs
-        .access(&object.cred, &object.handle, to_access(supported))
-        .await?;
+    let wish = to_access(wanted);
+    let Granted { access, attr } = fs.access(&object.cred, &object.handle, wish).await?;
+    let supported = wanted & (meaningful(attr.kind) | of_xattrs(object, attr.kind));
     let denied = if object.share.read_only { CHANGES } else { 0 };
     let ok = Ok {
         supported,
-        granted: from_access(granted) & supported & !denied,
+        granted: from_access(access) & supported & !denied,
     };
     Ok((ok, attr))
 }

@@ -58,7 +58,7 @@ impl Operation for Args {
         let granted = fs
             .access(&object.cred, &object.handle, Access::READ)
             .await?;
-        if !granted.contains(Access::READ) {
+        if !granted.access.contains(Access::READ) {
             return Err(Status::Access);
         }
         let (wanted, room) = (self.max_count as usize, cx.reply_room());

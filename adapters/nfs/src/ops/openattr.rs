@@ -56,7 +56,7 @@ impl Operation for Args {
             wanted = wanted | Access::MODIFY;
         }
         let granted = fs.access(&object.cred, &object.handle, wanted).await?;
-        if !granted.contains(wanted) {
+        if !granted.access.contains(wanted) {
             return Err(Status::Access);
         }
         cx.set_current(Object::Share(dir));

@@ -6,8 +6,9 @@ use bytes::Bytes;
 use dittofs_memfs::{MemoryFs, Options};
 use dittofs_sdk::vfs::{
     Access, Advice, Attr, Buffer, Capabilities, CreateHow, Created, Cred, DirChange, Extent, File,
-    FileSystem, FsInfo, FsStat, Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess,
-    ReadDirLimit, ReadOk, SetAttr, SetXattr, Stability, VfsError, Written, XattrListing, XattrName,
+    FileSystem, FsInfo, FsStat, Granted, Handle, Listing, Made, Name, NewNode, Node, Op,
+    OpenAccess, ReadDirLimit, ReadOk, SetAttr, SetXattr, Stability, VfsError, Written,
+    XattrListing, XattrName,
 };
 use parking_lot::Mutex;
 
@@ -112,7 +113,7 @@ impl FileSystem for Failing {
             .meet(|| self.inner.set_attr(cred, object, changes))
     }
 
-    fn access(&self, cred: &Cred, object: &Handle, wanted: Access) -> Op<Access> {
+    fn access(&self, cred: &Cred, object: &Handle, wanted: Access) -> Op<Granted> {
         self.fate.meet(|| self.inner.access(cred, object, wanted))
     }
 

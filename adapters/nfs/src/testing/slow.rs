@@ -8,8 +8,8 @@ use bytes::Bytes;
 use dittofs_memfs::{MemoryFs, Options};
 use dittofs_sdk::vfs::{
     Access, Acl, Attr, CreateHow, Created, Cred, DirChange, File, FileSystem, FsInfo, FsStat,
-    Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess, Reaction, ReadDirLimit, SetAttr,
-    SetXattr, Touch, Watch, Watcher, XattrListing, XattrName,
+    Granted, Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess, Reaction, ReadDirLimit,
+    SetAttr, SetXattr, Touch, Watch, Watcher, XattrListing, XattrName,
 };
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -201,7 +201,7 @@ impl FileSystem for Slow {
         self.inner.set_acl(cred, object, acl)
     }
 
-    fn access(&self, cred: &Cred, object: &Handle, wanted: Access) -> Op<Access> {
+    fn access(&self, cred: &Cred, object: &Handle, wanted: Access) -> Op<Granted> {
         self.inner.access(cred, object, wanted)
     }
 

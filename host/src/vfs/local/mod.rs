@@ -73,9 +73,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dittofs_sdk::vfs::{
     Access, Acl, Attr, Capabilities, CreateHow, Created, Cred, DirChange, File, FileSystem, FsInfo,
-    FsStat, Handle, Kind, Listing, Made, Name, NewNode, Node, Op, OpenAccess, Quota, ReadDirLimit,
-    SetAttr, SetXattr, Time, Touch, VfsError, VfsResult, Watch, Watcher, XattrListing, XattrName,
-    posix,
+    FsStat, Granted, Handle, Kind, Listing, Made, Name, NewNode, Node, Op, OpenAccess, Quota,
+    ReadDirLimit, SetAttr, SetXattr, Time, Touch, VfsError, VfsResult, Watch, Watcher,
+    XattrListing, XattrName, posix,
 };
 use parking_lot::Mutex;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
@@ -358,7 +358,7 @@ impl FileSystem for Local {
         })
     }
 
-    fn access(&self, cred: &Cred, object: &Handle, wanted: Access) -> Op<Access> {
+    fn access(&self, cred: &Cred, object: &Handle, wanted: Access) -> Op<Granted> {
         if let Some(hot) = self.core.hot(object) {
             return self.core.access(cred, &hot, wanted).into();
         }
@@ -646,7 +646,7 @@ fn accessible(object: &Object, bits: u32) -> u32 {
 }
 
 impl Core {
-    fn access(&self, cred: &Cred, object: &Object, wanted: Access) -> VfsResult<Access> {
+    fn access(&self, cred: &Cred, object: &Object, wanted: Access) -> VfsResult<Granted> {
         let stat = self::core::stat(object.as_fd())?;
         let all = posix::READ | posix::WRITE | posix::EXEC;
         let bits = match self.granted(cred, object, &stat)? {
@@ -662,12 +662,12 @@ impl Core {
             uid: owner.uid,
             ..attr
         };
-        let granted = posix::access(&found, &owner, wanted);
-        if self.identity.is_caller() {
-            return Ok(granted);
+        let mut access = posix::access(&found, &owner, wanted);
+        if !self.identity.is_caller() {
+            let rights = self.rights_with(object, attr)?;
+            access = access & posix::access(&rights, cred, wanted);
         }
-        let rights = self.rights_with(object, attr)?;
-        Ok(granted & posix::access(&rights, cred, wanted))
+        Ok(Granted { access, attr })
     }
 
     fn watch(

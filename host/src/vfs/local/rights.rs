@@ -257,8 +257,8 @@ mod tests {
                     (
                         wait(fs.lookup(cred, &sub, name("file"))).map(|node| node.handle),
                         wait(fs.lookup(cred, &sub, name("absent"))).map(|node| node.handle),
-                        wait(fs.access(cred, &sub, all)),
-                        wait(fs.access(cred, &file, all)),
+                        wait(fs.access(cred, &sub, all)).map(|granted| granted.access),
+                        wait(fs.access(cred, &file, all)).map(|granted| granted.access),
                         [OpenAccess::Read, OpenAccess::Write, OpenAccess::Both].map(open),
                     )
                 });

@@ -13,8 +13,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dittofs_sdk::vfs::{
     Access, Acl, Attr, Capabilities, CreateHow, Created, Cred, DirChange, File, FileSystem, FsInfo,
-    FsStat, Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess, Quota, ReadDirLimit,
-    SetAttr, SetXattr, Touch, VfsError, VfsResult, Watch, Watcher, XattrListing, XattrName, posix,
+    FsStat, Granted, Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess, Quota,
+    ReadDirLimit, SetAttr, SetXattr, Touch, VfsError, VfsResult, Watch, Watcher, XattrListing,
+    XattrName, posix,
 };
 
 pub use self::registry::Domain;
@@ -145,7 +146,7 @@ impl FileSystem for View {
             .changing(object, touch, || self.0.fs.set_attr(cred, object, changes))
     }
 
-    fn access(&self, cred: &Cred, object: &Handle, wanted: Access) -> Op<Access> {
+    fn access(&self, cred: &Cred, object: &Handle, wanted: Access) -> Op<Granted> {
         self.0.fs.access(cred, object, wanted)
     }
 

@@ -195,7 +195,7 @@ pub fn lists_decide(f: &Fixture) {
             user(5, &[7]),
         ];
         for (cred, permission) in users.iter().zip(expected) {
-            let granted = wait(f.fs.access(cred, &file, wanted)).unwrap();
+            let granted = wait(f.fs.access(cred, &file, wanted)).unwrap().access;
             let expected = bits.iter().filter(|(bit, _)| permission & bit != 0);
             let expected = expected.fold(Access::default(), |all, (_, kind)| all | *kind);
             assert_eq!(granted, expected, "{cred:?} by {access:?}");

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use dittofs_sdk::vfs::{
-    Access, Capabilities, CreateHow, Cred, NewNode, OpenAccess, ReadDirLimit, SetAttr, SetTime,
-    Time, VfsError,
+    Access, Capabilities, CreateHow, Cred, Handle, NewNode, OpenAccess, ReadDirLimit, SetAttr,
+    SetTime, Time, VfsError,
 };
 
 use super::{Fixture, read, refused, wait, with_mode, write};
@@ -341,7 +341,7 @@ pub fn who_may_execute_may_read(f: &Fixture) {
         VfsError::AccessDenied,
     );
     let granted = wait(f.fs.access(&stranger(), &file, Access::READ | Access::EXECUTE)).unwrap();
-    assert_eq!(granted, Access::EXECUTE);
+    assert_eq!(granted.access, Access::EXECUTE);
 }
 
 /// What a call would be allowed, no more and no less.
@@ -352,7 +352,11 @@ pub fn access_tells_what_is_granted(f: &Fixture) {
     f.give(&file, OWNER, GROUP, 0o750);
     f.give(&dir, OWNER, GROUP, 0o750);
     let all = Access(0x3f);
-    let ask = |cred: &Cred, object| wait(f.fs.access(cred, object, all)).unwrap();
+    let ask = |cred: &Cred, object: &Handle| {
+        let granted = wait(f.fs.access(cred, object, all)).unwrap();
+        assert_eq!(granted.attr, f.attr(object));
+        granted.access
+    };
     let change = Access::MODIFY | Access::EXTEND;
     assert_eq!(
         ask(&owner(), &file),
@@ -367,7 +371,9 @@ pub fn access_tells_what_is_granted(f: &Fixture) {
     assert_eq!(ask(&member(), &dir), Access::READ | Access::SEARCH);
     assert_eq!(ask(&stranger(), &dir), Access(0));
     assert_eq!(
-        wait(f.fs.access(&owner(), &dir, Access::READ)).unwrap(),
+        wait(f.fs.access(&owner(), &dir, Access::READ))
+            .unwrap()
+            .access,
         Access::READ
     );
     f.give(&file, OWNER, GROUP, 0o644);
