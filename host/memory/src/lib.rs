@@ -19,8 +19,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dittofs_sdk::vfs::{
     Access, Acl, Attr, Capabilities, CreateHow, Created, Cred, DirChange, File, FileSystem, FsInfo,
-    FsStat, Granted, Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess, ReadDirLimit, SetAttr,
-    SetXattr, Time, Touch, VfsError, VfsResult, Watch, Watcher, XattrListing, XattrName, posix,
+    FsStat, Granted, Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess, ReadDirLimit,
+    SetAttr, SetXattr, Time, Touch, VfsError, VfsResult, Watch, Watcher, XattrListing, XattrName,
+    posix,
 };
 
 use crate::core::{Core, ROOT};

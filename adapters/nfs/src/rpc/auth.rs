@@ -150,3 +150,48 @@ impl Encode for CallbackCred {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(last: &mut LastSys, uid: u32, groups: &[u32], cut: usize) -> Result<Auth, AuthError> {
+        let parms = AuthSys {
+            stamp: 7,
+            machine: Bytes::from_static(b"client"),
+            cred: Cred {
+                groups: groups.into(),
+                ..Cred::user(uid, 100)
+            },
+        };
+        let mut body = Writer::default();
+        body.write(&parms);
+        let mut writer = Writer::default();
+        writer.write(&AUTH_SYS);
+        writer.opaque(body.as_slice().get(cut..).unwrap());
+        writer.write(&AUTH_NONE);
+        writer.opaque(b"");
+        let bytes = Bytes::copy_from_slice(writer.as_slice());
+        Auth::decode(&mut Reader::new(bytes), last).unwrap()
+    }
+
+    #[test]
+    fn who_calls_is_known_again_and_told_from_others() {
+        let mut last = LastSys::default();
+        for (uid, groups) in [
+            (1, &[5, 6][..]),
+            (1, &[5, 6]),
+            (2, &[5, 6]),
+            (1, &[5, 6]),
+            (1, &[5]),
+            (1, &[]),
+        ] {
+            let Ok(Auth::Sys(cred)) = read(&mut last, uid, groups, 0) else {
+                panic!("refused");
+            };
+            assert_eq!((cred.uid, &*cred.groups), (uid, groups));
+            // What can't be read leaves nobody's place to the next.
+            assert_eq!(read(&mut last, uid, groups, 4), Err(AuthError::BadCred));
+        }
+    }
+}

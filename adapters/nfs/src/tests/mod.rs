@@ -4,6 +4,7 @@
 mod access_control_lists;
 mod answers_are_listed;
 mod attribute_values;
+mod attributes_seen;
 mod back_pressure;
 mod client_records;
 mod clones;
