@@ -27,6 +27,7 @@ pub(super) enum WireOp<T> {
 }
 
 /// Runs one call of this side's backend for the other side.
+#[inline]
 pub(super) fn answer<T: Wire>(call: impl FnOnce() -> VfsResult<Op<T>>) -> WireOp<T::Form> {
     match guard(|| call().unwrap_or_else(Op::err), |_| Op::err(VfsError::Io)) {
         Op::Ready(result) => WireOp::Ready(result_out(result)),
@@ -40,6 +41,7 @@ pub(super) fn answer<T: Wire>(call: impl FnOnce() -> VfsResult<Op<T>>) -> WireOp
 }
 
 /// The other side's answer, on this side.
+#[inline]
 pub(super) fn accept<T: Wire>(answer: WireOp<T::Form>) -> Op<T> {
     match answer {
         WireOp::Ready(result) => Op::Ready(result_in(result)),
@@ -52,6 +54,7 @@ pub(super) fn missing<T>() -> WireOp<T> {
     WireOp::Ready(RErr(error_code(VfsError::NotSupported)))
 }
 
+#[inline]
 fn result_out<T: Wire>(result: VfsResult<T>) -> RResult<T::Form, u32> {
     match result {
         Ok(value) => ROk(value.into_wire()),
@@ -59,6 +62,7 @@ fn result_out<T: Wire>(result: VfsResult<T>) -> RResult<T::Form, u32> {
     }
 }
 
+#[inline]
 fn result_in<T: Wire>(result: RResult<T::Form, u32>) -> VfsResult<T> {
     match result {
         ROk(form) => T::from_wire(form),

@@ -111,6 +111,7 @@ impl WireHandle {
 
 impl Wire for Handle {
     type Form = WireHandle;
+    #[inline]
     fn into_wire(self) -> WireHandle {
         let from = self.as_bytes();
         let mut bytes = [0; Self::MAX];
@@ -122,6 +123,7 @@ impl Wire for Handle {
             bytes,
         }
     }
+    #[inline]
     fn from_wire(wire: WireHandle) -> VfsResult<Self> {
         let bytes = wire
             .bytes
@@ -132,6 +134,7 @@ impl Wire for Handle {
 }
 
 /// A handle given as an argument.
+#[inline]
 pub(super) fn handle(bytes: RSlice<'_, u8>) -> VfsResult<Handle> {
     Handle::new(bytes.as_slice()).map_err(|_| VfsError::BadHandle)
 }
@@ -170,6 +173,7 @@ pub(super) struct WireAttr {
 
 impl Wire for Attr {
     type Form = WireAttr;
+    #[inline]
     fn into_wire(self) -> WireAttr {
         WireAttr {
             kind: kind_code(self.kind),
@@ -191,6 +195,7 @@ impl Wire for Attr {
             reserved: [0; 2],
         }
     }
+    #[inline]
     fn from_wire(wire: WireAttr) -> VfsResult<Self> {
         Ok(Self {
             kind: kind_of(wire.kind)?,
@@ -338,12 +343,14 @@ pub(super) struct WireNode {
 
 impl Wire for Node {
     type Form = WireNode;
+    #[inline]
     fn into_wire(self) -> WireNode {
         WireNode {
             handle: self.handle.into_wire(),
             attr: self.attr.into_wire(),
         }
     }
+    #[inline]
     fn from_wire(wire: WireNode) -> VfsResult<Self> {
         Ok(Self {
             handle: Handle::from_wire(wire.handle)?,
@@ -855,12 +862,14 @@ pub(super) struct WireGranted {
 
 impl Wire for Granted {
     type Form = WireGranted;
+    #[inline]
     fn into_wire(self) -> WireGranted {
         WireGranted {
             access: self.access.0.into(),
             attr: self.attr.into_wire(),
         }
     }
+    #[inline]
     fn from_wire(wire: WireGranted) -> VfsResult<Self> {
         Ok(Self {
             access: Access(wire.access as u32),

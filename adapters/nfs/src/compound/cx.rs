@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::Guard;
-use dittofs_sdk::vfs::Attr;
+use dittofs_sdk::vfs::{Attr, Handle};
 
 use crate::exports::{Object, ShareObject};
 use crate::metrics::Stopwatch;
@@ -124,7 +124,7 @@ impl Cx {
     /// The client of the session; in 4.0 operations name their client instead.
     pub fn session_client(&self) -> Option<&Arc<Client>> {
         match &self.mode {
-            Mode::Session(session) => Some(&session.client),
+            Mode::Session(session) => Some(session.client()),
             Mode::V40 | Mode::Lone(_) => None,
         }
     }
@@ -179,6 +179,17 @@ impl Cx {
         self.current = Some(object);
         self.seen = None;
         self.current_stateid = None;
+    }
+
+    /// Makes another object of the current one's share the current one.
+    pub fn enter(&mut self, handle: Handle) -> Result<(), Status> {
+        match &mut self.current {
+            Some(Object::Share(object)) => object.handle = handle,
+            _ => return Err(Status::Nofilehandle),
+        }
+        self.seen = None;
+        self.current_stateid = None;
+        Ok(())
     }
 
     /// Records the result of the operation of this number.

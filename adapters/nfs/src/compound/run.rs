@@ -290,15 +290,15 @@ struct Turned {
 /// Decides whether an operation is run, `rest` being those after it, and begins its result if so.
 fn begin(cx: &mut Cx, op: &Op, rest: &[Op]) -> Turned {
     cx.is_last = rest.is_empty();
-    let row = op.row();
-    if !op.has(Flags::LOOKS) {
+    let (row, flags) = (op.row(), op.flags());
+    if !flags.contains(Flags::LOOKS) {
         cx.seen = None;
     }
     let begun = Turned {
-        number: op.result_number(),
+        number: row.map_or(OP_ILLEGAL, |row| row.number),
         row,
         start: cx.reply.position(),
-        refused: refusal(cx, op, row, rest.first()),
+        refused: refusal(cx, op, (row, flags), rest.first()),
         #[cfg(any(test, feature = "fuzzing"))]
         most: (cx.reply.position() + FRAME).saturating_add(op.reply_room()),
     };
@@ -340,8 +340,12 @@ impl Turned {
 }
 
 /// What is decided from the table alone, before the operation does anything.
-fn refusal(cx: &Cx, op: &Op, row: Option<&Row>, next: Option<&Op>) -> Option<Status> {
-    let flags = op.flags();
+fn refusal(
+    cx: &Cx,
+    op: &Op,
+    (row, flags): (Option<&Row>, Flags),
+    next: Option<&Op>,
+) -> Option<Status> {
     if flags.contains(Flags::NEEDS_FH) && cx.current.is_none() {
         return Some(Status::Nofilehandle);
     }

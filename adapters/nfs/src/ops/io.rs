@@ -20,8 +20,8 @@ use crate::types::{ClientId, Minor, StateId};
 /// An open file, for one use: until that is over, nobody gets a delegation that stands against it.
 pub struct Usable {
     file: Arc<dyn File>,
-    _hold: Option<Hold>,
-    _owner: Option<Hold>,
+    /// Mostly none.
+    _holds: Vec<Hold>,
 }
 
 impl Deref for Usable {
@@ -52,8 +52,7 @@ pub async fn file_for(
         if let Some(file) = file {
             return Ok(Usable {
                 file,
-                _hold: None,
-                _owner: None,
+                _holds: Vec::new(),
             });
         }
     }
@@ -104,8 +103,7 @@ pub async fn file_of(
         let file = open_once(object, access).await?;
         return Ok(Usable {
             file,
-            _hold: Some(hold),
-            _owner: owner,
+            _holds: Some(hold).into_iter().chain(owner).collect(),
         });
     }
     let (client, file) = files.io(caller(cx), &stateid, &key, access, object.cred.uid)?;
@@ -118,8 +116,7 @@ pub async fn file_of(
     };
     Ok(Usable {
         file,
-        _hold: None,
-        _owner: owner,
+        _holds: owner.into_iter().collect(),
     })
 }
 

@@ -5,7 +5,7 @@
 //! leaves to the file system (`fs_charset_cap`).
 
 use bytes::Bytes;
-use dittofs_sdk::vfs::{Attr, Name};
+use dittofs_sdk::vfs::{Name, Node};
 
 use crate::compound::{Cx, Operation};
 use crate::delegations;
@@ -32,21 +32,33 @@ impl Operation for Args {
 
     async fn run(self, cx: &mut Cx) -> Result<(), Status> {
         let all_told = !delegations::are_for_writing(cx);
-        let (found, attr) = entry(cx, &self.name).await?;
-        cx.set_current(found);
-        cx.seen = attr.filter(|_| all_told);
+        match entry(cx, &self.name).await? {
+            Entry::Pseudo(found) => cx.set_current(found),
+            Entry::Share(node) => {
+                cx.enter(node.handle)?;
+                cx.seen = all_told.then_some(node.attr);
+            }
+        }
         Ok(())
     }
 }
 
-/// The entry `name` of the current directory, with its attributes if it is in a share.
-pub(super) async fn entry(cx: &Cx, name: &[u8]) -> Result<(Object, Option<Attr>), Status> {
+/// What an entry of the current directory stands for.
+pub(super) enum Entry {
+    /// In the pseudo file system; perhaps a share.
+    Pseudo(Object),
+    /// In the same share.
+    Share(Node),
+}
+
+/// The entry `name` of the current directory.
+pub(super) async fn entry(cx: &Cx, name: &[u8]) -> Result<Entry, Status> {
     let name = Name::new(name)?;
     match cx.object()? {
-        Object::Pseudo(dir) => Ok((dir.lookup(&cx.call, name.as_bytes())?, None)),
+        Object::Pseudo(dir) => dir.lookup(&cx.call, name.as_bytes()).map(Entry::Pseudo),
         Object::Share(dir) => {
             let node = dir.share.fs.lookup(&dir.cred, &dir.handle, name).await?;
-            Ok((Object::Share(dir.sibling(node.handle)), Some(node.attr)))
+            Ok(Entry::Share(node))
         }
     }
 }

@@ -50,7 +50,7 @@ impl Operation for Args {
 
 /// The copy that a stateid names on the current file.
 pub fn job(cx: &Cx, stateid: &StateId) -> Result<Arc<Job>, Status> {
-    let client = cx.session()?.client.id;
+    let client = cx.session()?.client().id;
     let Some(Object::Share(object)) = &cx.current else {
         return Err(Status::BadStateid);
     };

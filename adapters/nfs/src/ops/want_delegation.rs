@@ -90,7 +90,7 @@ async fn ask(cx: &Cx, want: Want) -> Result<Delegation, Status> {
         (_, Want::Write) => return Ok(Delegation::Not(Why::WriteDelegNotSuppFtype)),
         _ => return Ok(Delegation::Not(Why::NotSuppFtype)),
     }
-    let client = cx.session()?.client.id;
+    let client = cx.session()?.client().id;
     // Asking is no reason to recall what others have (§18.49.4); nor may it show anybody more than
     // an open would.
     let mut answer = Delegation::Not(Why::Contention);
@@ -118,7 +118,7 @@ async fn ask(cx: &Cx, want: Want) -> Result<Delegation, Status> {
 
 /// What the client had before the server's restart, it has.
 async fn take_back(cx: &Cx, kind: DelegationKind) -> Result<Delegation, Status> {
-    let client = cx.session()?.client.id;
+    let client = cx.session()?.client().id;
     reclaim::may_reclaim(cx, client)?;
     let object = cx.share_object(Status::ReclaimBad)?;
     let access = access(kind);

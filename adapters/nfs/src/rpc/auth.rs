@@ -41,14 +41,14 @@ pub enum AuthError {
 pub struct LastSys(Option<(Box<[u8]>, Cred)>);
 
 impl LastSys {
-    fn read(&mut self, body: Bytes) -> Result<Cred, BadXdr> {
+    fn read(&mut self, body: &[u8]) -> Result<Cred, BadXdr> {
         if let Some((last, cred)) = &self.0
             && **last == *body
         {
             return Ok(cred.clone());
         }
-        let cred = sys(Reader::new(body.clone()))?;
-        self.0 = Some((Box::from(&*body), cred.clone()));
+        let cred = sys(Reader::new(Bytes::copy_from_slice(body)))?;
+        self.0 = Some((Box::from(body), cred.clone()));
         Ok(cred)
     }
 }
@@ -60,17 +60,17 @@ impl Auth {
         last: &mut LastSys,
     ) -> Result<Result<Self, AuthError>, BadXdr> {
         let flavor: u32 = reader.read()?;
-        let body = reader.opaque(BODY_MAX)?;
-        let _verifier_flavor: u32 = reader.read()?;
-        reader.opaque(BODY_MAX)?;
-        Ok(match flavor {
+        let auth = reader.with_opaque(BODY_MAX, |body| match flavor {
             AUTH_NONE => Ok(Self::None),
             AUTH_SYS => last
                 .read(body)
                 .map(Self::Sys)
                 .map_err(|BadXdr| AuthError::BadCred),
             _ => Err(AuthError::TooWeak),
-        })
+        })?;
+        let _verifier_flavor: u32 = reader.read()?;
+        reader.with_opaque(BODY_MAX, |_| ())?;
+        Ok(auth)
     }
 }
 

@@ -111,10 +111,10 @@ impl Header {
 
 /// The transaction id of a record that is a reply: an answer to a callback, which shares its
 /// connection with the client's own calls.
-pub fn reply_xid(record: &Bytes) -> Option<u32> {
-    let mut reader = Reader::new(record.clone());
-    let xid = reader.read().ok()?;
-    (reader.read() == Ok(REPLY)).then_some(xid)
+pub fn reply_xid(record: &[u8]) -> Option<u32> {
+    let (xid, rest) = record.split_first_chunk()?;
+    let kind = u32::from_be_bytes(*rest.first_chunk()?);
+    (kind == REPLY).then_some(u32::from_be_bytes(*xid))
 }
 
 /// Starts an accepted reply: room for the record mark, then the header up to and including

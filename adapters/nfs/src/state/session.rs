@@ -110,8 +110,6 @@ pub(super) struct Path {
 /// A session in use by one request.
 #[derive(Debug)]
 pub struct InSession {
-    /// The session's client.
-    pub client: Arc<Client>,
     /// The session.
     pub session: Arc<Session>,
     /// The request, as callbacks about what it did refer to it.
@@ -120,6 +118,13 @@ pub struct InSession {
     pub reply_limit: usize,
     /// Whether that limit is the cache's rather than the channel's.
     pub limited_by_cache: bool,
+}
+
+impl InSession {
+    /// The session's client.
+    pub fn client(&self) -> &Arc<Client> {
+        &self.session.client
+    }
 }
 
 /// A slot in use. Dropped without [`finish`](Self::finish) it keeps NFS4ERR_SERVERFAULT as the
@@ -269,7 +274,6 @@ impl Session {
     fn execute(self: Arc<Self>, cache: bool, ok: sequence::Ok) -> Begun {
         let limit = self.limit(cache);
         let in_session = InSession {
-            client: Arc::clone(&self.client),
             session: Arc::clone(&self),
             request: Referral {
                 session: self.id,

@@ -56,6 +56,21 @@ impl Reader {
         Ok(bytes)
     }
 
+    /// Variable-length opaque data of at most `max` bytes, looked at in place.
+    pub fn with_opaque<T>(
+        &mut self,
+        max: usize,
+        look: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T, BadXdr> {
+        let len = self.read::<u32>()? as usize;
+        if len > max {
+            return Err(BadXdr);
+        }
+        let seen = look(self.rest.get(..len).ok_or(BadXdr)?);
+        self.skip(len.next_multiple_of(4))?;
+        Ok(seen)
+    }
+
     /// A variable-length array of at most `max` elements.
     pub fn array<T: Decode>(&mut self, max: usize) -> Result<Vec<T>, BadXdr> {
         let len = self.read::<u32>()? as usize;

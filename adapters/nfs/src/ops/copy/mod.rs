@@ -143,7 +143,7 @@ fn warrant(cx: &Cx, stateid: StateId, access: OpenAccess) -> Result<Warrant, Sta
     Ok(match stateid {
         StateId::READ_BYPASS if !access.writes() => Warrant::Bypass,
         StateId::READ_BYPASS | StateId::ANONYMOUS => Warrant::Undenied,
-        _ => Warrant::State(cx.session()?.client.id),
+        _ => Warrant::State(cx.session()?.client().id),
     })
 }
 
@@ -211,7 +211,7 @@ async fn in_background(
     total: u64,
 ) -> Result<Option<Ok>, Status> {
     let session = cx.session()?;
-    if !cx.server.callbacks.reaches(&session.client) {
+    if !cx.server.callbacks.reaches(session.client()) {
         return Ok(None);
     }
     // Nobody gets a delegation of the target as long as the copy may write.
@@ -219,7 +219,7 @@ async fn in_background(
     let access = delegations::Access::new(cx, target, Touch::Change, Reason::ReadWrite);
     let hold = delegations::clear_for_long(cx, access).await?;
     let order = Order {
-        client: session.client.id,
+        client: session.client().id,
         user: pair.target.0.cred.uid,
         source: place(&pair.source),
         target: place(&pair.target),
