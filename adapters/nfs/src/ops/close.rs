@@ -7,7 +7,7 @@ use super::owner40::{self, Answer, Entered, Refused};
 use crate::compound::{Cx, Operation};
 use crate::state::files::{Numbered, Step};
 use crate::status::Status;
-use crate::types::StateId;
+use crate::types::{Minor, StateId};
 use crate::xdr::xdr_struct;
 
 xdr_struct! {
@@ -27,16 +27,27 @@ impl Operation for Args {
 
     async fn run(self, cx: &mut Cx) -> Result<Answer<StateId>, Refused> {
         let stateid = io::actual(cx, self.stateid)?;
-        let step = Step {
-            op: Numbered::Close,
-            seqid: self.seqid,
-        };
-        match owner40::enter_by(cx, &stateid, step).await? {
-            Entered::Replay(cached) => owner40::replay(cached),
-            Entered::Run(running) => {
-                let result = close(cx, &stateid);
-                running.finish(result.map_err(Refused::from), None)
-            }
+        if cx.minor() == Minor::V40 {
+            return Box::pin(close_in_turn(cx, stateid, self.seqid)).await;
+        }
+        Ok(Answer::New(close(cx, &stateid)?))
+    }
+}
+
+async fn close_in_turn(
+    cx: &mut Cx,
+    stateid: StateId,
+    seqid: u32,
+) -> Result<Answer<StateId>, Refused> {
+    let step = Step {
+        op: Numbered::Close,
+        seqid,
+    };
+    match owner40::enter_by(cx, &stateid, step).await? {
+        Entered::Replay(cached) => owner40::replay(cached),
+        Entered::Run(running) => {
+            let result = close(cx, &stateid);
+            running.finish(result.map_err(Refused::from), None)
         }
     }
 }

@@ -41,23 +41,27 @@ pub(super) async fn find(
     how: &How,
     access: OpenAccess,
 ) -> Result<Found, Status> {
-    match (claim, how) {
-        (Claim::Null(name), How::Find) => by_name(cx, name, access).await,
-        (Claim::Null(name), how) => create(cx, name, how, access).await,
-        (Claim::Handle | Claim::Delegated(_), _) if cx.minor() == Minor::V40 => Err(Status::Badxdr),
+    let object = match (claim, how) {
+        (Claim::Null(name), How::Find) => by_name(cx, name).await?,
+        (Claim::Null(name), how) => return Box::pin(create(cx, name, how, access)).await,
+        (Claim::Handle | Claim::Delegated(_), _) if cx.minor() == Minor::V40 => {
+            return Err(Status::Badxdr);
+        }
         (Claim::Handle | Claim::Delegated(_) | Claim::Previous(_), How::Find) => {
-            let object = cx.share_object(Status::Isdir)?.clone();
-            opened(cx, object, access).await
+            cx.share_object(Status::Isdir)?.clone()
         }
         // Only a name can be created.
-        (Claim::Handle | Claim::Delegated(_) | Claim::Previous(_), _) => Err(Status::Inval),
-        (Claim::DelegatedName(_, name), how) => under_delegation(cx, name, how, access).await,
+        (Claim::Handle | Claim::Delegated(_) | Claim::Previous(_), _) => return Err(Status::Inval),
+        (Claim::DelegatedName(_, name), how) => {
+            return Box::pin(under_delegation(cx, name, how, access)).await;
+        }
         // Delegations end with their client's incarnation (RFC 8881 §18.5.3).
-        (Claim::DelegatedBefore, _) => Err(Status::Notsupp),
-    }
+        (Claim::DelegatedBefore, _) => return Err(Status::Notsupp),
+    };
+    opened(cx, object, access).await
 }
 
-async fn by_name(cx: &Cx, name: &[u8], access: OpenAccess) -> Result<Found, Status> {
+async fn by_name(cx: &Cx, name: &[u8]) -> Result<ShareObject, Status> {
     let checked = Name::new(name)?;
     let dir = match cx.object()? {
         Object::Share(dir) => dir,
@@ -69,7 +73,7 @@ async fn by_name(cx: &Cx, name: &[u8], access: OpenAccess) -> Result<Found, Stat
     };
     let fs = &dir.share.fs;
     let node = fs.lookup(&dir.cred, &dir.handle, checked).await?;
-    opened(cx, dir.sibling(node.handle), access).await
+    Ok(dir.sibling(node.handle))
 }
 
 /// The file is there, so that creating it can only mean to cut it to size 0.
@@ -84,7 +88,8 @@ async fn under_delegation(
         How::Unchecked(attrs) => attrs.settable(cx.minor())?.changes.size == Some(0),
         How::Guarded(_) | How::Exclusive(_) | How::Exclusive41(..) => return Err(Status::Exist),
     };
-    let found = by_name(cx, name, access).await?;
+    let object = by_name(cx, name).await?;
+    let found = opened(cx, object, access).await?;
     Ok(Found {
         attrs: if truncate {
             Bitmap::of(&[SIZE])

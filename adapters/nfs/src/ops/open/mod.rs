@@ -102,7 +102,8 @@ impl Args {
         }
     }
 
-    async fn open(self, cx: &mut Cx, owner: Owner, confirmed: bool) -> Result<Opened, Status> {
+    // What is rare has an allocation of its own here, so that it is not moved with every OPEN.
+    async fn open(&self, cx: &mut Cx, owner: Owner, confirmed: bool) -> Result<Opened, Status> {
         let (share, want) = self.share(cx.minor())?;
         self.in_time(cx, owner.client)?;
         let found = find::find(cx, &self.claim, &self.how, share.access()).await?;
@@ -132,12 +133,14 @@ impl Args {
             }
             _ => open_for(cx, &request).await?,
         };
-        if let Err(status) = established(cx, request.owner.client).await {
+        if cx.minor() == Minor::V40
+            && let Err(status) = Box::pin(established(cx, client)).await
+        {
             drop(cx.server.state.files.undo_open(opened));
             return Err(status);
         }
         if found.truncate
-            && let Err(status) = truncate(cx, &found, share.access()).await
+            && let Err(status) = Box::pin(truncate(cx, &found, share.access())).await
         {
             drop(cx.server.state.files.undo_open(opened));
             return Err(status);
@@ -208,7 +211,7 @@ async fn make_way(cx: &Cx, found: &Found, share: Share) -> Result<Option<Hold>, 
         truncate: found.truncate,
         ..Access::new(cx, key, touch(found, share), Reason::Open)
     };
-    delegations::clear(cx, access).await.map(Some)
+    Box::pin(delegations::clear(cx, access)).await.map(Some)
 }
 
 /// An open under a delegation is one that the delegation allows (RFC 8881 §10.4.4).
@@ -234,9 +237,6 @@ fn check_delegation(
 /// The first OPEN of a 4.0 client in this start is what entitles it to reclaim after the next
 /// (RFC 7530 §9.6.3.4); in 4.1 RECLAIM_COMPLETE has done so.
 async fn established(cx: &Cx, client: ClientId) -> Result<(), Status> {
-    if cx.minor() != Minor::V40 {
-        return Ok(());
-    }
     match cx.server.state.clients.find(client) {
         Some(client) => cx.server.established(&client).await,
         None => Err(Status::Expired),
@@ -255,12 +255,15 @@ fn may_notify_lock(cx: &Cx) -> u32 {
 async fn open_for(cx: &Cx, request: &OpenRequest) -> Result<files::Opened, Status> {
     let files = &cx.server.state.files;
     let attempt = || files.open(io::caller(cx), request);
-    past_silent(cx, attempt, |status| match status {
+    if let Ok(opened) = attempt() {
+        return Ok(opened);
+    }
+    let obstacle = |status: &Status| match status {
         Status::ShareDenied => Obstacle::Rivals(files.open_rivals(request)),
         _ if files.opens_exhausted(request.limit.all) => Obstacle::Full,
         _ => Obstacle::Other,
-    })
-    .await
+    };
+    Box::pin(past_silent(cx, attempt, obstacle)).await
 }
 
 /// Cuts a file that was there before to size 0. Needs the right to write, whatever it is opened

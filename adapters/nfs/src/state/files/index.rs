@@ -61,7 +61,7 @@ impl Bound {
 #[derive(Debug, Default)]
 struct Held {
     owners: HashTable<Owned>,
-    /// Clients choose the names of their owners.
+    /// Of the names, which the client chooses.
     hasher: RandomState,
     opens: usize,
     ranges: usize,
@@ -225,7 +225,7 @@ impl Index {
 
 impl Held {
     fn of(&self, owner: &Owner) -> Option<&Owned> {
-        let hash = self.hasher.hash_one(owner);
+        let hash = self.hasher.hash_one(&owner.name);
         self.owners.find(hash, |owned| *owned.owner == *owner)
     }
 
@@ -238,9 +238,9 @@ impl Held {
     fn note(&mut self, owner: &Owner, id: Id) -> Arc<Owner> {
         let Self { owners, hasher, .. } = self;
         let entry = owners.entry(
-            hasher.hash_one(owner),
+            hasher.hash_one(&owner.name),
             |owned| *owned.owner == *owner,
-            |owned| hasher.hash_one(&*owned.owner),
+            |owned| hasher.hash_one(&owned.owner.name),
         );
         let mut entry = entry.or_insert_with(|| Owned {
             owner: Arc::new(owner.clone()),
@@ -252,7 +252,7 @@ impl Held {
     }
 
     fn forget(&mut self, owner: &Owner, id: Id) {
-        let hash = self.hasher.hash_one(owner);
+        let hash = self.hasher.hash_one(&owner.name);
         if let Ok(mut entry) = self.owners.find_entry(hash, |owned| *owned.owner == *owner) {
             entry.get_mut().states.remove(&id);
             if entry.get().states.is_empty() {
