@@ -23,8 +23,23 @@ use super::watch::{self, WatchObject, WatcherObject};
 use crate::vfs::{
     Access, Acl, Attr, CreateHow, Created, Cred, DirChange, File, FileSystem, FsInfo, FsStat,
     Granted, Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess, Quota, ReadDirLimit,
-    SetAttr, SetXattr, Touch, VfsResult, Watch, Watcher, XattrListing, XattrName,
+    SetAttr, SetXattr, Touch, VfsError, VfsResult, Watch, Watcher, XattrListing, XattrName,
 };
+
+/// As [`FileSystem::access`] answers, of a side that is older than 1.3.
+fn both(access: Op<Access>, attr: Op<Attr>) -> Op<Granted> {
+    match (access, attr) {
+        (Op::Ready(access), Op::Ready(attr)) => access
+            .and_then(|access| attr.map(|attr| Granted { access, attr }))
+            .into(),
+        (access, attr) => Op::later(async move {
+            Ok(Granted {
+                access: access.await?,
+                attr: attr.await?,
+            })
+        }),
+    }
+}
 
 /// The functions of a file system. A function added later comes last and has a default.
 #[sabi_trait]
@@ -45,12 +60,8 @@ pub(super) trait WireFs: Send + Sync {
         object: RSlice<'_, u8>,
         changes: WireSetAttr,
     ) -> WireOp<WireAttr>;
-    fn access(
-        &self,
-        cred: WireCred<'_>,
-        object: RSlice<'_, u8>,
-        wanted: u32,
-    ) -> WireOp<WireGranted>;
+    /// For those who do not know [`granted`](Self::granted).
+    fn access(&self, cred: WireCred<'_>, object: RSlice<'_, u8>, wanted: u32) -> WireOp<u32>;
     fn read_link(&self, cred: WireCred<'_>, link: RSlice<'_, u8>) -> WireOp<WireBytes>;
     fn read_dir(
         &self,
@@ -189,6 +200,15 @@ pub(super) trait WireFs: Send + Sync {
         let _ = object;
         missing()
     }
+    fn granted(
+        &self,
+        cred: WireCred<'_>,
+        object: RSlice<'_, u8>,
+        wanted: u32,
+    ) -> WireOp<WireGranted> {
+        let _ = (cred, object, wanted);
+        missing()
+    }
 }
 
 pub(super) type FsObject = WireFs_TO<'static, RBox<()>>;
@@ -279,7 +299,18 @@ impl WireFs for LocalFs {
         })
     }
 
-    fn access(
+    fn access(&self, cred: WireCred<'_>, object: RSlice<'_, u8>, wanted: u32) -> WireOp<u32> {
+        answer(|| {
+            let object = handle(object)?;
+            let granted = cred.with(|cred| self.0.access(cred, &object, Access(wanted)));
+            Ok(match granted {
+                Op::Ready(granted) => granted.map(|granted| granted.access).into(),
+                Op::Later(granted) => Op::later(async { Ok(granted.await?.access) }),
+            })
+        })
+    }
+
+    fn granted(
         &self,
         cred: WireCred<'_>,
         object: RSlice<'_, u8>,
@@ -550,10 +581,15 @@ impl FileSystem for ForeignFs {
     }
 
     fn access(&self, cred: &Cred, object: &Handle, wanted: Access) -> Op<Granted> {
-        accept(
-            self.object
-                .access(WireCred::new(cred), arg(object.as_bytes()), wanted.0),
-        )
+        let object = arg(object.as_bytes());
+        let granted = self.object.granted(WireCred::new(cred), object, wanted.0);
+        match accept(granted) {
+            Op::Ready(Err(VfsError::NotSupported)) => {
+                let access = self.object.access(WireCred::new(cred), object, wanted.0);
+                both(accept(access), accept(self.object.attr(object)))
+            }
+            granted => granted,
+        }
     }
 
     fn read_link(&self, cred: &Cred, link: &Handle) -> Op<Bytes> {

@@ -853,6 +853,16 @@ impl Wire for Quota {
     }
 }
 
+impl Wire for Access {
+    type Form = u32;
+    fn into_wire(self) -> u32 {
+        self.0
+    }
+    fn from_wire(wire: u32) -> VfsResult<Self> {
+        Ok(Self(wire))
+    }
+}
+
 #[repr(C)]
 #[derive(StableAbi, Clone, Copy)]
 pub(super) struct WireGranted {

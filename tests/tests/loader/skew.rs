@@ -14,7 +14,7 @@ use crate::{next, this};
 #[tokio::test]
 async fn a_newer_host_runs_an_older_adapter_and_finds_what_that_lacks_missing() {
     let plugin = NextPlugin::load(&hello()).unwrap();
-    assert_eq!(plugin.manifest().sdk, (1, 2));
+    assert_eq!(plugin.manifest().sdk, (1, 3));
     assert_eq!(plugin.addition(), None);
 
     let (host, instance) = next::host::start(&plugin, json!({"listen": "127.0.0.1:0"})).await;
@@ -25,7 +25,7 @@ async fn a_newer_host_runs_an_older_adapter_and_finds_what_that_lacks_missing() 
 #[tokio::test]
 async fn an_older_host_runs_a_newer_adapter() {
     let plugin = Plugin::load(&built("dittofs_test_hello_next")).unwrap();
-    assert_eq!(plugin.manifest().sdk, (1, 3));
+    assert_eq!(plugin.manifest().sdk, (1, 4));
 
     let (host, instance) = this::host::start(&plugin, json!({"listen": "127.0.0.1:0"})).await;
     host.line("greeting address");
@@ -51,14 +51,14 @@ fn a_border_that_is_not_that_of_the_version_it_claims_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("libliar_adapter.so");
     let mut content = fs::read(built("dittofs_test_hello_next")).unwrap();
-    replace(&mut content, &sdk(1, 3), &sdk(1, 2));
+    replace(&mut content, &sdk(1, 4), &sdk(1, 3));
     fs::write(&path, content).unwrap();
 
     let line = refusal(&path);
     for part in [
         "its border differs",
-        "says SDK 1.2",
-        "this host has SDK 1.2",
+        "says SDK 1.3",
+        "this host has SDK 1.3",
         "rebuild",
     ] {
         assert!(line.contains(part), "{line}");

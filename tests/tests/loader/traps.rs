@@ -63,12 +63,12 @@ fn a_manifest_without_an_adapter_is_refused() {
 
 #[test]
 fn another_major_version_is_refused_with_both_versions_and_what_to_do() {
-    let copy = Copy::new(|content| replace(content, &sdk(1, 2), &sdk(2, 7)));
+    let copy = Copy::new(|content| replace(content, &sdk(1, 3), &sdk(2, 7)));
     assert_eq!(Plugin::manifest_of(&copy.path).unwrap().sdk, (2, 7));
     let line = copy.refusal();
     for part in [
         "SDK 2.7",
-        "this host has SDK 1.2",
+        "this host has SDK 1.3",
         "rebuild the adapter with SDK 1.x",
     ] {
         assert!(line.contains(part), "{line}");
@@ -77,8 +77,8 @@ fn another_major_version_is_refused_with_both_versions_and_what_to_do() {
 
 #[test]
 fn a_library_whose_panics_end_the_process_is_refused() {
-    let unwind = [&sdk(1, 2)[..], &1_u32.to_ne_bytes()].concat();
-    let abort = [&sdk(1, 2)[..], &0_u32.to_ne_bytes()].concat();
+    let unwind = [&sdk(1, 3)[..], &1_u32.to_ne_bytes()].concat();
+    let abort = [&sdk(1, 3)[..], &0_u32.to_ne_bytes()].concat();
     let line = Copy::new(|content| replace(content, &unwind, &abort)).refusal();
     assert!(line.contains("panic = \"unwind\""), "{line}");
 }
