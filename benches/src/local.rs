@@ -169,8 +169,10 @@ impl Tree {
             attrs: true,
         };
         let listing = wait(self.fs.read_dir(&self.cred, &self.dir, 0, limit))?;
-        let all = listing.entries.iter().filter(|entry| entry.node.is_some());
-        if listing.eof && all.count() >= ENTRIES {
+        let all = listing
+            .iter()
+            .filter(|entry| matches!(entry.node(), Ok(Some(_))));
+        if listing.eof() && all.count() >= ENTRIES {
             Ok(())
         } else {
             Err(VfsError::Io)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dittofs_sdk::vfs::{
-    Acl, Attr, CreateHow, Cred, DirChange, DirEntry, Handle, Kind, Listing, Made, Name, NewNode,
+    Acl, Attr, CreateHow, Cred, DirChange, Handle, Kind, Listed, Listing, Made, Name, NewNode,
     Node, OpenAccess, PosixAcl, ReadDirLimit, SetAttr, VfsError, VfsResult, posix,
 };
 
@@ -82,19 +82,13 @@ impl Core {
         };
         // Names are for all who may read; what they stand for is for those who may search.
         let attrs = limit.attrs && posix::permits(&dir.rights(), cred, posix::EXEC);
-        let entry = |(cookie, entry): (u64, crate::dir::Entry)| DirEntry {
-            name: entry.name,
-            cookie,
-            fileid: entry.ino,
-            node: self
-                .inode(entry.ino)
-                .filter(|_| attrs)
-                .and_then(|i| self.node(&i).ok()),
-        };
-        Ok(Listing {
-            entries: found.into_iter().map(entry).collect(),
-            eof,
-        })
+        let mut listed = Listed::with_room_for(found.len());
+        for (cookie, entry) in found {
+            let inode = self.inode(entry.ino).filter(|_| attrs);
+            let node = inode.and_then(|inode| self.node(&inode).ok());
+            listed.push(&entry.name, cookie, entry.ino, node.as_ref());
+        }
+        Ok(listed.end(eof))
     }
 
     pub(crate) fn make(

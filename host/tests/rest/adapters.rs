@@ -42,7 +42,7 @@ async fn a_found_adapter_runs_and_shows_itself() {
         ("state", json!("running")),
         ("running", json!(true)),
         ("enabled", json!(true)),
-        ("sdk", json!("1.2")),
+        ("sdk", json!("1.3")),
         ("overrides", json!(["listen"])),
     ] {
         assert_eq!(adapter[field], value, "{field}");

@@ -12,12 +12,13 @@ use super::acl::WireAcl;
 use super::bytes::WireBytes;
 use super::file::FileObject;
 use super::guard::{Quiet, guard};
+use super::listing::WireListing;
 use super::op::{Wire, WireOp, accept, answer, missing};
 use super::value::{
     WireAttr, WireCreateHow, WireCred, WireDirChange, WireFsInfo, WireFsStat, WireGranted,
-    WireHandle, WireListing, WireMade, WireNewNode, WireNode, WireQuota, WireReadDirLimit,
-    WireRenamed, WireSetAttr, WireXattrListing, handle, name, open_code, open_of, set_xattr_code,
-    set_xattr_of, xattr_name,
+    WireHandle, WireMade, WireNewNode, WireNode, WireQuota, WireReadDirLimit, WireRenamed,
+    WireSetAttr, WireXattrListing, handle, name, open_code, open_of, set_xattr_code, set_xattr_of,
+    xattr_name,
 };
 use super::watch::{self, WatchObject, WatcherObject};
 use crate::vfs::{

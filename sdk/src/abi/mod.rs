@@ -27,6 +27,7 @@ mod file;
 mod fs;
 mod guard;
 mod host;
+mod listing;
 pub(crate) mod load;
 mod module;
 mod note;
@@ -41,6 +42,7 @@ use std::sync::Arc;
 use crate::vfs::{FileSystem, VfsResult};
 
 pub(crate) use abi_stable::std_types::RVec;
+pub(crate) use listing::{DirEntries, WireDirEntry};
 
 /// Bytes that either side may grow and free.
 pub(crate) type ByteVec = RVec<u8>;

@@ -7,15 +7,15 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use abi_stable::StableAbi;
-use abi_stable::std_types::{RNone, ROption, RSlice, RSome, RVec};
+use abi_stable::std_types::{RSlice, RVec};
 use bytes::Bytes;
 
 use super::bytes::WireBytes;
 use super::op::Wire;
 use crate::vfs::{
-    Access, Advice, Attr, Buffer, Capabilities, Content, CreateHow, Cred, DirChange, DirEntry,
-    Extent, FsInfo, FsStat, Granted, Handle, Kind, Listing, Made, Name, NewNode, Node, OpenAccess,
-    Quota, ReadDirLimit, ReadOk, SetAttr, SetTime, SetXattr, Stability, Time, VfsError, VfsResult,
+    Access, Advice, Attr, Buffer, Capabilities, Content, CreateHow, Cred, DirChange, Extent,
+    FsInfo, FsStat, Granted, Handle, Kind, Made, Name, NewNode, Node, OpenAccess, Quota,
+    ReadDirLimit, ReadOk, SetAttr, SetTime, SetXattr, Stability, Time, VfsError, VfsResult,
     Written, XattrEntry, XattrListing, XattrName,
 };
 
@@ -113,23 +113,12 @@ impl Wire for Handle {
     type Form = WireHandle;
     #[inline]
     fn into_wire(self) -> WireHandle {
-        let from = self.as_bytes();
-        let mut bytes = [0; Self::MAX];
-        for (to, from) in bytes.iter_mut().zip(from) {
-            *to = *from;
-        }
-        WireHandle {
-            len: from.len() as u8,
-            bytes,
-        }
+        let (len, bytes) = self.into_parts();
+        WireHandle { len, bytes }
     }
     #[inline]
     fn from_wire(wire: WireHandle) -> VfsResult<Self> {
-        let bytes = wire
-            .bytes
-            .get(..usize::from(wire.len))
-            .ok_or(VfsError::Io)?;
-        handle(RSlice::from_slice(bytes))
+        Self::from_parts(wire.len, wire.bytes).map_err(|_| VfsError::Io)
     }
 }
 
@@ -337,8 +326,8 @@ impl<'a> WireCred<'a> {
 #[repr(C)]
 #[derive(StableAbi, Clone, Copy)]
 pub(super) struct WireNode {
-    handle: WireHandle,
-    attr: WireAttr,
+    pub(super) handle: WireHandle,
+    pub(super) attr: WireAttr,
 }
 
 impl Wire for Node {
@@ -525,74 +514,6 @@ impl From<WireReadDirLimit> for ReadDirLimit {
     }
 }
 
-/// One entry of [`WireListing`]; its name is the next `name_len` bytes of the listing's names.
-#[repr(C)]
-#[derive(StableAbi)]
-pub(super) struct WireDirEntry {
-    name_len: u32,
-    cookie: u64,
-    fileid: u64,
-    node: ROption<WireNode>,
-}
-
-/// All names are in one run of bytes, so that a listing crosses with two allocations.
-#[repr(C)]
-#[derive(StableAbi)]
-pub(super) struct WireListing {
-    entries: RVec<WireDirEntry>,
-    names: WireBytes,
-    eof: u64,
-}
-
-impl Wire for Listing {
-    type Form = WireListing;
-    fn into_wire(self) -> WireListing {
-        let len = self.entries.iter().map(|entry| entry.name.len()).sum();
-        let mut names = Vec::with_capacity(len);
-        for entry in &self.entries {
-            names.extend_from_slice(&entry.name);
-        }
-        let entries = self
-            .entries
-            .into_iter()
-            .map(|entry| WireDirEntry {
-                name_len: entry.name.len() as u32,
-                cookie: entry.cookie,
-                fileid: entry.fileid,
-                node: entry.node.map(Wire::into_wire).into(),
-            })
-            .collect();
-        WireListing {
-            entries,
-            names: Bytes::from(names).into(),
-            eof: u64::from(self.eof),
-        }
-    }
-    fn from_wire(wire: WireListing) -> VfsResult<Self> {
-        let mut names = Bytes::from(wire.names);
-        let mut entries = Vec::with_capacity(wire.entries.len());
-        for entry in wire.entries.as_slice() {
-            let len = entry.name_len as usize;
-            if len > names.len() {
-                return Err(VfsError::Io);
-            }
-            entries.push(DirEntry {
-                name: names.split_to(len),
-                cookie: entry.cookie,
-                fileid: entry.fileid,
-                node: match &entry.node {
-                    RSome(node) => Some(Node::from_wire(*node)?),
-                    RNone => None,
-                },
-            });
-        }
-        Ok(Self {
-            entries,
-            eof: wire.eof != 0,
-        })
-    }
-}
-
 /// One entry of [`WireXattrListing`]; its name is the next `name_len` bytes of the names.
 #[repr(C)]
 #[derive(StableAbi, Clone, Copy)]
@@ -601,7 +522,7 @@ pub(super) struct WireXattrEntry {
     name_len: u64,
 }
 
-/// Names of extended attributes, in one run of bytes as those of [`WireListing`].
+/// Names of extended attributes, in one run of bytes as those of a [`Listing`](crate::vfs::Listing).
 #[repr(C)]
 #[derive(StableAbi)]
 pub(super) struct WireXattrListing {

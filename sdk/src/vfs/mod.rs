@@ -17,6 +17,7 @@ mod attr;
 mod buffer;
 mod error;
 mod extent;
+mod listing;
 mod op;
 pub mod posix;
 mod types;
@@ -28,11 +29,12 @@ pub use attr::{Attr, Kind, SetAttr, SetTime, Time};
 pub use buffer::Buffer;
 pub use error::{VfsError, VfsResult};
 pub use extent::{Advice, Content, Extent};
+pub use listing::{DirEntry, Listed, Listing};
 pub use op::Op;
 pub use types::{
-    Access, Capabilities, CreateHow, Created, Cred, DirChange, DirEntry, FsInfo, FsStat, Granted,
-    Handle, HandleTooLong, Listing, Made, Name, NameError, NewNode, Node, OpenAccess, Quota,
-    ReadDirLimit, ReadOk, Stability, Written,
+    Access, Capabilities, CreateHow, Created, Cred, DirChange, FsInfo, FsStat, Granted, Handle,
+    HandleTooLong, Made, Name, NameError, NewNode, Node, OpenAccess, Quota, ReadDirLimit, ReadOk,
+    Stability, Written,
 };
 pub use watch::{Reaction, Touch, Watch, Watcher};
 pub use xattr::{SetXattr, XattrEntry, XattrListing, XattrName};

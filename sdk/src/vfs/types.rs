@@ -40,6 +40,21 @@ impl Handle {
         })
     }
 
+    /// What [`into_parts`](Self::into_parts) gave.
+    #[inline]
+    pub(crate) fn from_parts(len: u8, bytes: [u8; Self::MAX]) -> Result<Self, HandleTooLong> {
+        if usize::from(len) > Self::MAX {
+            return Err(HandleTooLong);
+        }
+        Ok(Self { len, bytes })
+    }
+
+    /// How many bytes there are, and all that there could be.
+    #[inline]
+    pub(crate) fn into_parts(self) -> (u8, [u8; Self::MAX]) {
+        (self.len, self.bytes)
+    }
+
     /// The bytes, as the backend made them.
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
@@ -305,29 +320,6 @@ pub struct ReadDirLimit {
     pub entries: u32,
     /// Whether handles and attributes are wanted.
     pub attrs: bool,
-}
-
-/// One directory entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DirEntry {
-    /// Its name.
-    pub name: Bytes,
-    /// Where to resume after it.
-    pub cookie: u64,
-    /// Its number, as in [`Attr::fileid`].
-    pub fileid: u64,
-    /// Its handle and attributes, if they were asked for, the caller may search the
-    /// directory, and the entry did not vanish meanwhile.
-    pub node: Option<Node>,
-}
-
-/// Answer of [`FileSystem::read_dir`](super::FileSystem::read_dir).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listing {
-    /// The entries, in cookie order of resumption.
-    pub entries: Vec<DirEntry>,
-    /// Whether the last entry of the directory is among them (or there is none left).
-    pub eof: bool,
 }
 
 /// Answer of [`File::read`](super::File::read).

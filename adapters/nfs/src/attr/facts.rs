@@ -272,6 +272,67 @@ impl<'a> Facts<'a> {
     }
 }
 
+/// How the same attributes of many objects are appended, one object after the other: what stays
+/// the same from one to the next is worked out once.
+pub struct Form {
+    /// bitmap4
+    present: Vec<u8>,
+    values: Vec<table::Read>,
+}
+
+impl Form {
+    /// What of `wanted` can be read in this minor version.
+    pub fn new(wanted: Bitmap, minor: Minor) -> Self {
+        let present = wanted.and(table::readable(minor));
+        let mut writer = Writer::default();
+        writer.write(&present);
+        Self {
+            present: writer.as_slice().to_vec(),
+            values: table::readers(present).collect(),
+        }
+    }
+
+    /// Appends fattr4, as [`Facts::encode`] does.
+    pub fn encode(&self, facts: &Facts<'_>, writer: &mut Writer) {
+        writer.raw(&self.present);
+        let length_at = writer.position();
+        writer.write(&0_u32);
+        for value in &self.values {
+            value(facts, writer);
+        }
+        patch_length(writer, length_at);
+    }
+
+    /// Bytes that fattr4 of an entry of `dir` takes, roughly: those of a file without an owner
+    /// whose handle is as long as the directory's.
+    pub fn size(&self, fs: FsFacts, dir: &Object) -> usize {
+        let mut writer = Writer::default();
+        let facts = Facts::of_entry(fs, dir, NOBODYS_FILE, Further::default());
+        self.encode(&facts, &mut writer);
+        writer.position()
+    }
+}
+
+const NOBODYS_FILE: Attr = Attr {
+    kind: Kind::File,
+    mode: 0,
+    nlink: 1,
+    uid: NOBODY,
+    gid: NOBODY,
+    rdev: (0, 0),
+    size: 0,
+    used: 0,
+    fileid: 0,
+    change: 0,
+    atime: EPOCH,
+    mtime: EPOCH,
+    ctime: EPOCH,
+    btime: None,
+};
+/// A number of usual length.
+const NOBODY: u32 = 65_534;
+const EPOCH: Time = Time { sec: 0, nsec: 0 };
+
 /// fattr4 of an entry whose attributes can't be had (RFC 8881 §5.8.1.12).
 pub fn encode_error(status: Status, writer: &mut Writer) {
     writer.write(&Bitmap::of(&[RDATTR_ERROR]));

@@ -14,8 +14,8 @@ mod table;
 use crate::types::Bitmap;
 
 pub use facts::{
-    Facts, FsFacts, Further, encode_error, encode_number, facts, facts_of_seen, fs_facts, further,
-    needs_more, needs_number_only,
+    Facts, Form, FsFacts, Further, encode_error, encode_number, facts, facts_of_seen, fs_facts,
+    further, needs_more, needs_number_only,
 };
 pub use first::{First, only_mode};
 pub use set::{FAttr, Settable};

@@ -10,7 +10,7 @@ use crate::types::{Bitmap, Minor};
 use crate::xdr::{Reader, Writer};
 
 /// How an attribute's value is appended.
-type Read = fn(&Facts<'_>, &mut Writer);
+pub(super) type Read = fn(&Facts<'_>, &mut Writer);
 /// How an attribute's value is read off the wire and noted.
 type Set = fn(&mut Reader, &mut Settable) -> Result<(), Status>;
 
@@ -218,11 +218,15 @@ pub const fn exclusive_create(minor: Minor) -> Bitmap {
 
 /// Appends the values of the readable attributes of `wanted`, in order.
 pub(super) fn encode_values(facts: &Facts<'_>, wanted: Bitmap, writer: &mut Writer) {
-    for number in wanted.iter() {
-        if let Some(Some(get)) = READERS.get(number as usize) {
-            get(facts, writer);
-        }
+    for get in readers(wanted) {
+        get(facts, writer);
     }
+}
+
+/// How the readable attributes of `wanted` are read, in order.
+pub(super) fn readers(wanted: Bitmap) -> impl Iterator<Item = Read> {
+    let reader = |number| *READERS.get(number as usize)?;
+    wanted.iter().filter_map(reader)
 }
 
 /// How each attribute is read, by its number: GETATTR and READDIR do nothing more often.

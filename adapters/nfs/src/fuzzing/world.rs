@@ -153,12 +153,13 @@ fn remove_all(fs: &dyn FileSystem, dir: &Handle) {
         entries: u32::MAX,
         attrs: true,
     };
-    for entry in ready(fs.read_dir(&root, dir, 0, limit)).unwrap().entries {
-        let node = entry.node.unwrap();
+    let listing = ready(fs.read_dir(&root, dir, 0, limit)).unwrap();
+    for entry in listing.iter() {
+        let node = entry.node().unwrap().unwrap();
         if node.attr.kind == dittofs_sdk::vfs::Kind::Dir {
             remove_all(fs, &node.handle);
         }
-        ready(fs.remove(&root, dir, Name::new(&entry.name).unwrap())).unwrap();
+        ready(fs.remove(&root, dir, Name::new(entry.name()).unwrap())).unwrap();
     }
 }
 

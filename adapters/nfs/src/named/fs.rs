@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dittofs_sdk::vfs::{
-    Access, Attr, Capabilities, CreateHow, Created, Cred, DirChange, DirEntry, File, FileSystem,
-    FsInfo, FsStat, Granted, Handle, Listing, Made, Name, NewNode, Node, Op, OpenAccess,
-    ReadDirLimit, SetAttr, SetXattr, VfsError, VfsResult, XATTR_MAX, XattrEntry,
+    Access, Attr, Capabilities, CreateHow, Created, Cred, DirChange, File, FileSystem, FsInfo,
+    FsStat, Granted, Handle, Listed, Listing, Made, Name, NewNode, Node, Op, OpenAccess,
+    ReadDirLimit, SetAttr, SetXattr, VfsError, VfsResult, XATTR_MAX,
 };
 
 use super::file::NamedFile;
@@ -88,7 +88,7 @@ impl Store {
         let object = Place::of(dir)?.dir()?;
         let of = self.object(&object).await?;
         self.require(cred, &object, OpenAccess::Read).await?;
-        let mut entries = Vec::new();
+        let mut listed = Listed::default();
         loop {
             let most = limit.entries.min(NAMES);
             let found = self.0.list_xattrs(&object, after, most).await?;
@@ -98,41 +98,29 @@ impl Store {
             for entry in found.entries {
                 after = entry.cookie;
                 if is_entry(&entry.name) {
-                    entries.push(self.entry(&object, &of, entry, limit.attrs).await?);
+                    let node = if limit.attrs {
+                        self.listed(&object, &of, &entry.name).await?
+                    } else {
+                        None
+                    };
+                    let number =
+                        Place::Attribute(object, NameId::of(&entry.name)).number(of.fileid);
+                    listed.push(&entry.name, entry.cookie, number, node.as_ref());
                 }
             }
             // A page of names that are not shown is no page.
-            if found.eof || !entries.is_empty() {
-                let eof = found.eof;
-                return Ok(Listing { entries, eof });
+            if found.eof || !listed.is_empty() {
+                return Ok(listed.end(found.eof));
             }
         }
     }
 
-    async fn entry(
-        &self,
-        object: &Handle,
-        of: &Attr,
-        entry: XattrEntry,
-        attrs: bool,
-    ) -> VfsResult<DirEntry> {
-        let place = Place::Attribute(*object, NameId::of(&entry.name));
-        let node = if attrs {
-            match self.node(object, of, &entry.name).await {
-                Ok(node) => Some(node),
-                // It vanished meanwhile.
-                Err(VfsError::NotFound) => None,
-                Err(error) => return Err(error),
-            }
-        } else {
-            None
-        };
-        Ok(DirEntry {
-            name: entry.name,
-            cookie: entry.cookie,
-            fileid: place.number(of.fileid),
-            node,
-        })
+    /// As [`node`](Self::node), unless it vanished meanwhile.
+    async fn listed(&self, object: &Handle, of: &Attr, name: &[u8]) -> VfsResult<Option<Node>> {
+        match self.node(object, of, name).await {
+            Err(VfsError::NotFound) => Ok(None),
+            node => node.map(Some),
+        }
     }
 
     async fn open(self, cred: Cred, file: Handle, access: OpenAccess) -> VfsResult<Arc<dyn File>> {

@@ -4,9 +4,10 @@
 //! Cookies come from the file system and outlive changes of the directory, so that the verifier
 //! is always zero. Entries are encoded straight into the reply.
 
-use dittofs_sdk::vfs::{DirEntry, ReadDirLimit};
+use dittofs_sdk::vfs::ReadDirLimit;
 
-use crate::attr::{self, Facts, FsFacts, Further};
+use crate::attr::{self, Facts, Form, Further};
+use crate::buffers;
 use crate::compound::{Cx, Operation};
 use crate::delegations;
 use crate::exports::{Object, PseudoDir, ShareObject};
@@ -14,10 +15,19 @@ use crate::status::Status;
 use crate::types::{Bitmap, Verifier};
 use crate::xdr::{Writer, xdr_struct};
 
-/// Most entries that the file system is asked for at once: what Linux tells in one system call, roughly.
-const CHUNK_MAX: usize = 1024;
-/// Bytes that an entry with attributes takes, roughly: to guess how many to ask for.
-const ENTRY_GUESS: usize = 128;
+/// Most entries that the file system is asked for at once: more than a page of 64 KiB takes from
+/// Linux, and not so many that the allocator has their memory (288 bytes each) from the kernel.
+const CHUNK_MAX: usize = 400;
+/// Bytes of a name, roughly: to guess how many entries to ask for. What is read beyond the end of a
+/// page is read in vain.
+const NAME_GUESS: usize = 20;
+/// A page is as good as full when no more than this part of it is free: to read a directory for
+/// the sake of a few entries costs more than they do in the next page.
+const REST: usize = 16;
+/// What `dir_count` counts of an entry beside its name: the cookie and the name's length.
+const COUNTED: usize = 8 + 4;
+/// Bytes of an entry beside its name and attributes: whether there is one, the cookie, the name's length.
+const ENTRY: usize = 4 + COUNTED;
 /// The verifier before the entries; the end of the list and the flag after them.
 const FRAME: usize = 8 + TAIL;
 const TAIL: usize = 4 + 4;
@@ -93,106 +103,100 @@ impl Args {
 
     /// Adds entries of a directory in a share. Returns whether the last one is among them.
     async fn share(&self, cx: &mut Cx, dir: &ShareObject, page: &mut Page) -> Result<bool, Status> {
-        let numbers_only = attr::needs_number_only(self.wanted);
         // Stands for one entry after the other.
         let mut object = Object::Share(dir.clone());
         let fs = attr::fs_facts(cx, &object, self.wanted).await?;
+        let form = Form::new(self.wanted, cx.minor());
+        let of_number = attr::needs_number_only(self.wanted);
+        page.expect(form.size(fs, &object));
         let mut after = self.cookie;
-        loop {
+        while let Some(entries) = page.guess(cx) {
             let limit = ReadDirLimit {
-                entries: page.guess(cx),
-                attrs: !numbers_only,
+                entries,
+                attrs: !of_number,
             };
-            let mut listing = dir
+            let listing = dir
                 .share
                 .fs
                 .read_dir(&dir.cred, &dir.handle, after, limit)
                 .await
                 .map_err(|error| super::in_dir(error.into()))?;
-            for entry in &mut listing.entries {
-                match self.ask_delegate(cx, dir, entry).await {
-                    Ok(()) => {}
-                    // What there is already need not wait for this one.
-                    Err(_) if page.entries > 0 => return Ok(false),
-                    Err(status) => return Err(status),
+            // Who got a delegation after its file was looked at has changed nothing before.
+            let delegated = delegations::are_for_writing(cx);
+            page.make_room(cx, listing.len());
+            for entry in listing.iter() {
+                let (name, cookie) = (entry.name(), entry.cookie());
+                if of_number {
+                    let number = |w: &mut _| attr::encode_number(entry.fileid(), self.wanted, w);
+                    if !page.add(cx, name, cookie, number) {
+                        return Ok(false);
+                    }
+                    continue;
                 }
-                if !self.share_entry(cx, &fs, &mut object, entry, page).await? {
+                if !entry.has_node() {
+                    // It vanished while the directory was read.
+                    continue;
+                }
+                let mut attr = entry.attr()?;
+                if let Object::Share(object) = &mut object {
+                    object.handle = entry.handle()?;
+                    if delegated
+                        && let Some(writer) = delegations::writer_elsewhere(cx, object, self.wanted)
+                    {
+                        match delegations::as_delegate_sees(cx, object, writer).await {
+                            Ok(told) => attr = told,
+                            // What there is already need not wait for this one.
+                            Err(_) if page.entries > 0 => return Ok(false),
+                            Err(status) => return Err(status),
+                        }
+                    }
+                }
+                let further = match self.further(&object).await {
+                    Ok(further) => further,
+                    Err(Status::Stale) => continue,
+                    // One entry fails, not the directory (RFC 8881 §5.8.1.12).
+                    Err(status) if self.wanted.contains(attr::RDATTR_ERROR) => {
+                        if !page.add(cx, name, cookie, |w| attr::encode_error(status, w)) {
+                            return Ok(false);
+                        }
+                        continue;
+                    }
+                    Err(status) => return Err(status),
+                };
+                let facts = Facts::of_entry(fs, &object, attr, further);
+                if !page.add(cx, name, cookie, |w| form.encode(&facts, w)) {
                     return Ok(false);
                 }
             }
-            match listing.entries.last() {
-                Some(last) if !listing.eof && last.cookie != after => after = last.cookie,
-                _ => return Ok(listing.eof),
+            match listing.last_cookie() {
+                Some(last) if !listing.eof() && last != after => after = last,
+                _ => return Ok(listing.eof()),
             }
         }
+        Ok(false)
     }
 
-    /// Gives the entry the attributes that its file has at a client which may change it without
-    /// telling.
-    async fn ask_delegate(
-        &self,
-        cx: &Cx,
-        dir: &ShareObject,
-        entry: &mut DirEntry,
-    ) -> Result<(), Status> {
-        if let Some(node) = &mut entry.node
-            && delegations::are_for_writing(cx)
-        {
-            let object = dir.sibling(node.handle);
-            if let Some(writer) = delegations::writer_elsewhere(cx, &object, self.wanted) {
-                node.attr = delegations::as_delegate_sees(cx, &object, writer).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn share_entry(
-        &self,
-        cx: &mut Cx,
-        fs: &FsFacts,
-        object: &mut Object,
-        entry: &DirEntry,
-        page: &mut Page,
-    ) -> Result<bool, Status> {
-        if attr::needs_number_only(self.wanted) {
-            return Ok(page.add(cx, &entry.name, entry.cookie, |w| {
-                attr::encode_number(entry.fileid, self.wanted, w);
-            }));
-        }
-        let Some(node) = entry.node else {
-            // It vanished while the directory was read.
-            return Ok(true);
-        };
-        if let Object::Share(object) = object {
-            object.handle = node.handle;
-        }
-        let further = if attr::needs_more(self.wanted) {
-            match attr::further(object, self.wanted).await {
-                Err(Status::Stale) => return Ok(true),
-                // One entry fails, not the directory (RFC 8881 §5.8.1.12).
-                Err(status) if self.wanted.contains(attr::RDATTR_ERROR) => {
-                    return Ok(page.add(cx, &entry.name, entry.cookie, |w| {
-                        attr::encode_error(status, w);
-                    }));
-                }
-                further => further?,
-            }
+    async fn further(&self, object: &Object) -> Result<Further, Status> {
+        if attr::needs_more(self.wanted) {
+            attr::further(object, self.wanted).await
         } else {
-            Further::default()
-        };
-        let facts = Facts::of_entry(*fs, object, node.attr, further);
-        Ok(page.add(cx, &entry.name, entry.cookie, |w| {
-            facts.encode(self.wanted, w);
-        }))
+            Ok(Further::default())
+        }
     }
 }
 
 /// The entries in the reply so far, and the room that is left for more.
 struct Page {
+    /// Where the first entry begins.
+    start: usize,
     /// Where the result body must end.
     end: usize,
+    /// Bytes that an entry takes beside its name, roughly.
+    expected: usize,
     /// Bytes of names and cookies that may follow.
     dir_count: usize,
+    /// Bytes of names and cookies so far.
+    counted: usize,
     /// Whether the session's limit is what ends the page, not the client's.
     squeezed: bool,
     entries: usize,
@@ -211,20 +215,60 @@ impl Page {
         let end = cx.reply.position().saturating_add(max_count.min(room));
         cx.reply.write(&Verifier::default());
         Ok(Self {
+            start: cx.reply.position(),
             end,
+            expected: ENTRY,
             dir_count: match args.dir_count {
                 0 => usize::MAX,
                 count => count as usize,
             },
+            counted: 0,
             squeezed: room < max_count,
             entries: 0,
         })
     }
 
-    /// How many entries may fit, at least one.
-    fn guess(&self, cx: &Cx) -> u32 {
-        let room = self.end.saturating_sub(cx.reply.position());
-        (room / ENTRY_GUESS).clamp(1, CHUNK_MAX) as u32
+    /// Takes note of how many bytes the attributes of an entry take.
+    fn expect(&mut self, attributes: usize) {
+        self.expected = ENTRY + attributes;
+    }
+
+    /// How many more entries to ask for, by what those so far took; none if the page is full.
+    fn guess(&self, cx: &Cx) -> Option<u32> {
+        let room = self.end.saturating_sub(cx.reply.position() + TAIL);
+        let fitting = match self.entries {
+            0 => {
+                let each = self.expected + NAME_GUESS;
+                let counted = COUNTED + NAME_GUESS;
+                (room / each).min(self.dir_count / counted).max(1)
+            }
+            entries => {
+                if room < self.end.saturating_sub(self.start) / REST {
+                    return None;
+                }
+                let taken = cx.reply.position().saturating_sub(self.start).max(1);
+                let counted = self.counted.max(1);
+                (room * entries / taken).min(self.dir_count.saturating_mul(entries) / counted)
+            }
+        };
+        (fitting > 0).then_some(fitting.min(CHUNK_MAX) as u32)
+    }
+
+    /// Makes room in the reply for as many entries, for all of the page if they take most of it: in
+    /// memory that was in use before, if it is much.
+    fn make_room(&self, cx: &mut Cx, entries: usize) {
+        let before = cx.reply.take_buffer();
+        let rest = self.end.saturating_sub(before.len());
+        let more = entries.saturating_mul(self.expected + NAME_GUESS);
+        let needed = before.len() + if more > rest / 2 { rest } else { more };
+        if before.capacity() >= needed || before.len() > more {
+            cx.reply.restore(before);
+            return;
+        }
+        let mut larger = buffers::reply(needed);
+        larger.extend_from_slice(&before);
+        buffers::give_back_reply(before);
+        cx.reply.restore(larger);
     }
 
     /// Appends an entry, or nothing if it does not fit.
@@ -235,7 +279,7 @@ impl Page {
         cookie: u64,
         attributes: impl FnOnce(&mut Writer),
     ) -> bool {
-        let counted = 8 + 4 + name.len().next_multiple_of(4);
+        let counted = COUNTED + name.len().next_multiple_of(4);
         if self.entries > 0 && counted > self.dir_count {
             return false;
         }
@@ -249,6 +293,7 @@ impl Page {
             return false;
         }
         self.dir_count = self.dir_count.saturating_sub(counted);
+        self.counted += counted;
         self.entries += 1;
         true
     }
@@ -349,6 +394,79 @@ mod tests {
             let mut names = all(&mut cx, max_count, wanted).await;
             names.sort();
             assert_eq!(names, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_asked_for_fits_and_fills_the_page() {
+        const ATTRIBUTES: usize = 148;
+        let fixture = Fixture::new();
+        for (name, max_count, dir_count) in [
+            (1, 65_536, 0),
+            (8, 65_536, 0),
+            (28, 65_536, 65_536),
+            (255, 65_536, 0),
+            (16, 1 << 20, 0),
+            (16, 1 << 20, 8192),
+            (28, 4096, 0),
+        ] {
+            let args = Args {
+                dir_count,
+                ..args(0, max_count, &[])
+            };
+            let mut cx = fixture.at(Minor::V41, "export").await;
+            cx.reply_limit = usize::MAX;
+            let mut page = Page::begin(&mut cx, &args).unwrap();
+            page.expect(ATTRIBUTES);
+            let (mut asked, mut calls) = (0, 0);
+            while let Some(entries) = page.guess(&cx) {
+                page.make_room(&mut cx, entries as usize);
+                let name = vec![b'n'; name];
+                let attributes = |w: &mut Writer| w.raw(&[7; ATTRIBUTES]);
+                let mut add = || page.add(&mut cx, &name, 3, attributes);
+                if !(0..entries).all(|_| add()) {
+                    asked += entries as usize;
+                    break;
+                }
+                asked += entries as usize;
+                calls += 1;
+            }
+            let each = ENTRY + name.next_multiple_of(4) + ATTRIBUTES;
+            let counted = COUNTED + name.next_multiple_of(4);
+            let most = (max_count as usize / each).min(match dir_count {
+                0 => usize::MAX,
+                count => count as usize / counted,
+            });
+            let (got, case) = (page.entries, (name, max_count, dir_count));
+            assert!(
+                got * 10 >= most * 9 && got <= most,
+                "{case:?}: {got} of {most}"
+            );
+            // Nobody knows beforehand that all names are the longest.
+            if name < 100 {
+                assert!(asked * 10 <= got * 11, "{case:?}: {asked} for {got}");
+            }
+            assert!(calls <= 2 + got / CHUNK_MAX, "{case:?}: {calls}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_entry_has_the_attributes_that_getattr_gives() {
+        let fixture = Fixture::new();
+        fixture.populate().await;
+        for minor in [Minor::V40, Minor::V41, Minor::V42] {
+            let wanted = attr::readable(minor);
+            let numbers: Vec<u32> = wanted.iter().collect();
+            let mut cx = fixture.at(minor, "export").await;
+            cx.reply_limit = usize::MAX;
+            let page = readdir(&mut cx, args(0, 1 << 20, &numbers)).await.unwrap();
+            assert!(page.entries.len() >= 7);
+            for (name, _, values) in page.entries {
+                let cx = fixture.at(minor, &format!("export/{name}")).await;
+                let object = cx.object().unwrap().clone();
+                let facts = attr::facts(&cx, &object, wanted).await.unwrap();
+                assert_eq!(facts.values(wanted), values, "{name}");
+            }
         }
     }
 

@@ -3,7 +3,6 @@
 //! As long as an object is pinned, no other gets its number: who finds the number behind a name
 //! has found the object, without opening it.
 
-use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,6 +12,7 @@ use parking_lot::Mutex;
 use rustix::fs::Statx;
 
 use super::core::{born, kind};
+use super::numbers::ByNumber;
 use super::rights::Listless;
 
 /// An object of the file system. Its kind and number never change.
@@ -52,7 +52,7 @@ impl AsFd for Object {
     }
 }
 
-type Map = HashMap<u64, Arc<Object>>;
+type Map = ByNumber<Arc<Object>>;
 
 const SHARDS: usize = 16;
 

@@ -10,11 +10,13 @@
 //! ones, or lost in a restart, may take the counter back by the few nanoseconds it had added.
 //! In all cases a clock that is set back takes the counter back too.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use parking_lot::Mutex;
 use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
+
+use super::numbers::ByNumber;
 
 const REMEMBERED: usize = 65_536;
 
@@ -28,7 +30,7 @@ pub(super) enum Changes {
 
 #[derive(Default)]
 pub(super) struct Raised {
-    values: HashMap<u64, u64>,
+    values: ByNumber<u64>,
     order: VecDeque<u64>,
 }
 

@@ -11,11 +11,9 @@
 //! is pinned for the next listing, as far as that drives out nothing that is in use.
 
 use std::ffi::CStr;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 
-use bytes::Bytes;
-use dittofs_sdk::vfs::{Cred, DirEntry, Listing, Node, ReadDirLimit, VfsError, VfsResult, posix};
+use dittofs_sdk::vfs::{Cred, Listed, Listing, Node, ReadDirLimit, VfsError, VfsResult, posix};
 use rustix::fs::{Mode, OFlags, RawDir, SeekFrom};
 
 use super::cache::Object;
@@ -23,7 +21,13 @@ use super::core::{Core, reopen, stat, stat_at};
 use super::rights::By;
 use super::{errno, sys};
 
-const BUFFER: usize = 32 * 1024;
+/// Bytes that the kernel tells entries in. The least takes the longest name, whose entry has 280.
+const BUFFER_MIN: usize = 2048;
+const BUFFER_MAX: usize = 32 * 1024;
+/// Bytes of an entry as the kernel tells it, roughly: 19, the name, a NUL, and as many that they are a multiple of 8.
+const DIRENT_GUESS: usize = 32;
+/// Most entries that room is made for before they are found.
+const ROOM_MAX: usize = 1024;
 /// Most entries of one listing; longer ones are continued by the caller.
 const MOST: u32 = 16_384;
 const RESERVED: u64 = i64::MAX as u64 - 3;
@@ -68,37 +72,36 @@ impl Core {
 
     fn list(&self, dir: &Object, open: &OwnedFd, most: usize, attrs: bool) -> VfsResult<Listing> {
         let covered = self.mounts.covered();
-        let mut buffer = vec![MaybeUninit::uninit(); BUFFER];
-        let mut raw = RawDir::new(open, &mut buffer);
-        let mut entries = Vec::new();
+        // What the kernel tells beyond `most` entries is told again for the next listing. So it is
+        // asked several times for a part of them.
+        let room = (most.saturating_mul(DIRENT_GUESS) / 8).clamp(BUFFER_MIN, BUFFER_MAX);
+        let mut buffer = Vec::with_capacity(room);
+        let mut raw = RawDir::new(open, buffer.spare_capacity_mut());
+        let mut listed = Listed::with_room_for(most.min(ROOM_MAX));
         while let Some(entry) = raw.next() {
             let entry = entry.map_err(errno::vfs)?;
             let name = entry.file_name();
             if matches!(name.to_bytes(), b"." | b"..") {
                 continue;
             }
-            if entries.len() == most {
-                return Ok(Listing {
-                    entries,
-                    eof: false,
-                });
+            if listed.len() == most {
+                return Ok(listed.end(false));
             }
-            self.seen(dir.fileid, name.to_bytes(), entry.ino());
-            entries.push(DirEntry {
-                name: Bytes::copy_from_slice(name.to_bytes()),
-                cookie: cookie(entry.next_entry_cookie()),
-                fileid: entry.ino(),
-                node: if attrs {
-                    let clear = self.generic && covered.is_clear(name);
-                    let known = clear.then(|| self.known_entry(open, name, entry.ino()));
-                    let new = || self.entry_node(open, name, entry.ino(), clear);
-                    known.flatten().or_else(new)
-                } else {
-                    None
-                },
-            });
+            let fileid = entry.ino();
+            self.seen(dir.fileid, name.to_bytes(), fileid);
+            let node = if attrs {
+                let clear = self.generic && covered.is_clear(name);
+                match clear.then(|| self.known_entry(open, name, fileid)) {
+                    Some(Some(known)) => Some(known),
+                    _ => self.entry_node(open, name, fileid, clear),
+                }
+            } else {
+                None
+            };
+            let cookie = cookie(entry.next_entry_cookie());
+            listed.push(name.to_bytes(), cookie, fileid, node.as_ref());
         }
-        Ok(Listing { entries, eof: true })
+        Ok(listed.end(true))
     }
 
     /// What an entry stands for, if that is in use.

@@ -52,6 +52,7 @@ mod identity;
 mod index;
 mod mounts;
 mod namespace;
+mod numbers;
 mod others;
 mod pace;
 mod pool;

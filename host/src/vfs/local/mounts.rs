@@ -21,15 +21,31 @@ pub(super) struct Mounts {
 
 /// Last components of mount points; none if they are not known.
 #[derive(Clone, Default)]
-pub(super) struct Covered(Option<Arc<HashSet<Vec<u8>>>>);
+pub(super) struct Covered(Option<Arc<Names>>);
+
+/// Most names are told apart from all of these by their lengths.
+struct Names {
+    lengths: [bool; 256],
+    names: HashSet<Vec<u8>>,
+}
 
 impl Covered {
+    fn of(names: HashSet<Vec<u8>>) -> Self {
+        let mut lengths = [false; 256];
+        for name in &names {
+            if let Some(length) = lengths.get_mut(name.len()) {
+                *length = true;
+            }
+        }
+        Self(Some(Arc::new(Names { lengths, names })))
+    }
+
     /// Whether nothing is mounted on an entry of this name, in whatever directory.
     pub(super) fn is_clear(&self, name: &CStr) -> bool {
-        let Self(names) = self;
-        names
-            .as_ref()
-            .is_some_and(|names| !names.contains(name.to_bytes()))
+        let (Self(Some(covered)), name) = (self, name.to_bytes()) else {
+            return false;
+        };
+        covered.lengths.get(name.len()) == Some(&false) || !covered.names.contains(name)
     }
 }
 
@@ -80,7 +96,7 @@ fn read(table: &File) -> Covered {
     let mut piece = [0; 4096];
     loop {
         match table.read_at(&mut piece, text.len() as u64) {
-            Ok(0) => return Covered(Some(Arc::new(names(&text)))),
+            Ok(0) => return Covered::of(names(&text)),
             Ok(got) => text.extend(piece.get(..got).unwrap_or_default()),
             Err(_) => return Covered::default(),
         }

@@ -52,13 +52,13 @@ pub fn a_listing_resumes_after_removals(f: &Fixture) {
             attrs: false,
         };
         let piece = wait(f.fs.read_dir(&f.owner, &root, after, limit)).unwrap();
-        for entry in &piece.entries {
-            let name = String::from_utf8(entry.name.to_vec()).unwrap();
+        for entry in piece.iter() {
+            let name = String::from_utf8(entry.name().to_vec()).unwrap();
             f.remove(&f.owner, &root, &name).unwrap();
             left.push(name);
-            after = entry.cookie;
+            after = entry.cookie();
         }
-        if piece.eof {
+        if piece.eof() {
             break;
         }
     }
@@ -122,7 +122,7 @@ pub fn an_impossible_cookie_is_refused(f: &Fixture) {
     };
     for cookie in [1, 2, u64::MAX] {
         refused(
-            wait(f.fs.read_dir(&f.owner, &root, cookie, limit)),
+            wait(f.fs.read_dir(&f.owner, &root, cookie, limit)).map(drop),
             VfsError::BadCookie,
         );
     }
@@ -131,7 +131,7 @@ pub fn an_impossible_cookie_is_refused(f: &Fixture) {
         attrs: false,
     };
     refused(
-        wait(f.fs.read_dir(&f.owner, &root, 0, nothing)),
+        wait(f.fs.read_dir(&f.owner, &root, 0, nothing)).map(drop),
         VfsError::TooSmall,
     );
 }

@@ -28,8 +28,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dittofs_sdk::vfs::{
-    Attr, Buffer, CreateHow, Created, Cred, DirEntry, File, FileSystem, Handle, Name, NewNode,
-    Node, Op, OpenAccess, ReadDirLimit, SetAttr, Stability, VfsError, VfsResult,
+    Attr, Buffer, CreateHow, Created, Cred, File, FileSystem, Handle, Name, NewNode, Node, Op,
+    OpenAccess, ReadDirLimit, SetAttr, Stability, VfsError, VfsResult,
 };
 
 pub use acl::*;
@@ -43,6 +43,15 @@ pub use ranges::*;
 pub use rename::*;
 pub use watch::*;
 pub use xattrs::*;
+
+/// One entry of a listing, by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    name: Bytes,
+    cookie: u64,
+    fileid: u64,
+    node: Option<Node>,
+}
 
 /// An empty file system, and what must live as long as it.
 pub struct Fixture {
@@ -185,8 +194,8 @@ impl Fixture {
     }
 
     /// All entries, in pieces of `step`.
-    fn list(&self, dir: &Handle, step: u32, attrs: bool) -> Vec<DirEntry> {
-        let mut all: Vec<DirEntry> = Vec::new();
+    fn list(&self, dir: &Handle, step: u32, attrs: bool) -> Vec<Entry> {
+        let mut all: Vec<Entry> = Vec::new();
         loop {
             let after = all.last().map_or(0, |entry| entry.cookie);
             let limit = ReadDirLimit {
@@ -194,21 +203,28 @@ impl Fixture {
                 attrs,
             };
             let piece = wait(self.fs.read_dir(&self.owner, dir, after, limit)).unwrap();
-            assert!(piece.entries.len() <= step as usize);
+            assert!(piece.len() <= step as usize);
             assert!(
-                !piece.entries.is_empty() || piece.eof,
+                !piece.is_empty() || piece.eof(),
                 "an empty listing that goes on"
             );
-            all.extend(piece.entries);
-            if piece.eof {
+            all.extend(piece.iter().map(|entry| Entry {
+                name: Bytes::copy_from_slice(entry.name()),
+                cookie: entry.cookie(),
+                fileid: entry.fileid(),
+                node: entry.node().unwrap(),
+            }));
+            if piece.eof() {
                 return all;
             }
         }
     }
 
     fn names(&self, dir: &Handle) -> Vec<String> {
-        let text = |entry: DirEntry| String::from_utf8(entry.name.to_vec()).unwrap();
-        let mut names: Vec<String> = self.list(dir, 100, false).into_iter().map(text).collect();
+        let all = self.list(dir, 100, false).into_iter();
+        let mut names: Vec<String> = all
+            .map(|entry| String::from_utf8(entry.name.to_vec()).unwrap())
+            .collect();
         names.sort();
         names
     }
