@@ -116,7 +116,7 @@ impl<'a> Name<'a> {
             b"" => Err(NameError::Empty),
             b"." | b".." => Err(NameError::Dot),
             _ if bytes.len() > Self::MAX => Err(NameError::TooLong),
-            _ if bytes.iter().any(|b| matches!(b, b'/' | 0)) => Err(NameError::Forbidden),
+            _ if bytes.contains(&b'/') || bytes.contains(&0) => Err(NameError::Forbidden),
             _ => Ok(Self(bytes)),
         }
     }

@@ -25,6 +25,7 @@ use crate::xdr::Writer;
 /// Executes a COMPOUND and appends COMPOUND4res to `reply`.
 ///
 /// What it holds while it runs is as small as can be: it is moved at least once, as a whole.
+#[inline]
 pub fn serve(
     server: &Arc<Server>,
     call: Call,

@@ -179,6 +179,7 @@ pub async fn serve(server: Arc<Server>, mut stream: TcpStream, connection: Conne
 }
 
 /// Puts `next` in the place of one that has ended.
+#[inline]
 fn put<F: Future>(next: F, place: Option<Pin<Box<F>>>) -> Pin<Box<F>> {
     match place {
         None => Box::pin(next),

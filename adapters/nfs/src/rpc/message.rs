@@ -162,7 +162,9 @@ fn denied(buffer: Buffer, xid: u32) -> Writer {
 }
 
 fn words<const N: usize>(writer: &mut Writer, words: [u32; N]) {
-    writer.raw(words.map(u32::to_be_bytes).as_flattened());
+    for word in words {
+        writer.write(&word);
+    }
 }
 
 #[cfg(test)]
