@@ -247,8 +247,13 @@ impl Open {
 
     /// Reads what is in memory; nothing is said if that is not all.
     fn read_cached(&self, offset: u64, count: u32, into: &mut Buffer) -> Option<VfsResult<bool>> {
-        let start = into.len();
-        match self.read_piece(offset, count as usize, into, ReadWriteFlags::NOWAIT) {
+        let (start, wanted) = (into.len(), count as usize);
+        // One byte more, if it is there, says that the end is not, and nobody need ask for the size.
+        match self.read_piece(offset, wanted + 1, into, ReadWriteFlags::NOWAIT) {
+            Ok(got) if got > wanted => {
+                into.truncate(start + wanted);
+                return Some(Ok(false));
+            }
             Ok(got) => match self.is_end(offset, got) {
                 Ok(false) if got < count as usize => {}
                 eof => return Some(eof),
@@ -261,16 +266,24 @@ impl Open {
     }
 
     fn read(&self, offset: u64, count: u32, into: &mut Buffer) -> VfsResult<bool> {
+        let (start, wanted) = (into.len(), count as usize);
+        // As for what is cached, but not where it might have to come from a device.
+        let more = !self.core.durable && offset < i64::MAX as u64 - u64::from(count);
         let mut done = 0;
-        while done < count as usize {
+        while done < wanted {
             let at = offset.saturating_add(done as u64);
-            match self.read_piece(at, count as usize - done, into, ReadWriteFlags::empty()) {
+            let missing = wanted - done + usize::from(more);
+            match self.read_piece(at, missing, into, ReadWriteFlags::empty()) {
                 Ok(0) => break,
                 Ok(got) => done += got,
                 Err(Errno::INTR) => {}
                 Err(error) if done == 0 => return Err(errno::vfs(error)),
                 Err(_) => break,
             }
+        }
+        if done > wanted {
+            into.truncate(start + wanted);
+            return Ok(false);
         }
         self.is_end(offset, done)
     }
