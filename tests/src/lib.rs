@@ -11,6 +11,7 @@ pub mod operations;
 pub mod postgres;
 pub mod process;
 pub mod random;
+pub mod session;
 pub mod site;
 pub mod tree;
 pub mod uml;

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result, ensure};
 use dittofs_tests::compound::Client;
-use dittofs_tests::operations::{Operations, Results};
 use dittofs_tests::process::Process;
+use dittofs_tests::session::Session;
 use dittofs_tests::site::Site;
 use serde_json::Value;
 
@@ -16,10 +16,6 @@ const LOOKUP: u32 = 15;
 const OPEN: u32 = 18;
 const PUTFH: u32 = 22;
 const PUTROOTFH: u32 = 24;
-const EXCHANGE_ID: u32 = 42;
-const CREATE_SESSION: u32 = 43;
-const SEQUENCE: u32 = 53;
-const RECLAIM_COMPLETE: u32 = 58;
 
 const GRACE: u32 = 10_013;
 const SHARE_DENIED: u32 = 10_015;
@@ -72,105 +68,54 @@ impl World {
     }
 }
 
-/// A 4.1 client and its session.
-struct Session {
-    client: Client,
-    id: [u32; 4],
-    sequence: u32,
+/// OPEN of the file by its name, created if need be; its handle.
+fn open(session: &mut Session, deny: u32) -> Result<(u32, Vec<u8>)> {
+    let (status, mut results) = session.run(|ops| {
+        let ops = ops.op(PUTROOTFH).op(LOOKUP).opaque(b"export");
+        let ops = ops.op(OPEN).words(&[0, READ_AND_WRITE, deny, 0, 0]);
+        let ops = ops.opaque(b"owner").words(&[1, 0, 0, 0, 0]);
+        ops.opaque(b"file")
+    })?;
+    if status != 0 {
+        return Ok((status, Vec::new()));
+    }
+    for number in [PUTROOTFH, LOOKUP, OPEN] {
+        ensure!(results.result(number)? == 0);
+    }
+    let (status, mut results) = session.run(|ops| {
+        let ops = ops.op(PUTROOTFH).op(LOOKUP).opaque(b"export");
+        ops.op(LOOKUP).opaque(b"file").op(GETFH)
+    })?;
+    for number in [PUTROOTFH, LOOKUP, LOOKUP, GETFH] {
+        ensure!(results.result(number)? == 0);
+    }
+    Ok((status, results.opaque()?))
 }
 
-impl Session {
-    fn new(mut client: Client, owner: &str) -> Result<Self> {
-        let hello = Operations::default().op(EXCHANGE_ID).words(&[0, 1]);
-        let hello = hello.opaque(owner.as_bytes()).words(&[0, 0, 0]);
-        let (_, mut results) = client.run(1, &hello)?;
-        ensure!(results.result(EXCHANGE_ID)? == 0);
-        let number = [results.word()?, results.word()?, results.word()?];
-        let channel = [0, 1 << 20, 1 << 20, 4096, 16, 8, 0];
-        let create = Operations::default().op(CREATE_SESSION).words(&number);
-        let create = create.words(&[0]).words(&channel).words(&channel);
-        let (_, mut results) = client.run(1, &create.words(&[0x4000_0000, 1, 0]))?;
-        ensure!(results.result(CREATE_SESSION)? == 0);
-        let mut id = [0; 4];
-        for word in &mut id {
-            *word = results.word()?;
-        }
-        let sequence = 0;
-        Ok(Self {
-            client,
-            id,
-            sequence,
-        })
+/// The open of before, and a lock under it.
+fn reclaim(session: &mut Session, handle: &[u8]) -> Result<u32> {
+    let (status, mut results) = session.run(|ops| {
+        let ops = ops.op(PUTFH).opaque(handle).op(OPEN);
+        let ops = ops.words(&[0, READ_AND_WRITE, DENY_WRITE, 0, 0]);
+        ops.opaque(b"owner").words(&[0, 1, 0])
+    })?;
+    if status != 0 {
+        return Ok(status);
     }
-
-    /// Runs what `operations` adds to SEQUENCE; status of the last, and what follows SEQUENCE's result.
-    fn run(&mut self, operations: impl FnOnce(Operations) -> Operations) -> Result<(u32, Results)> {
-        self.sequence += 1;
-        let begin = Operations::default().op(SEQUENCE).words(&self.id);
-        let begin = begin.words(&[self.sequence, 0, 0, 0]);
-        let (status, mut results) = self.client.run(1, &operations(begin))?;
-        ensure!(results.result(SEQUENCE)? == 0);
-        for _ in 0..9 {
-            results.word()?;
-        }
-        Ok((status, results))
+    for number in [PUTFH, OPEN] {
+        ensure!(results.result(number)? == 0);
     }
-
-    fn reclaim_complete(&mut self) -> Result<()> {
-        let (status, _) = self.run(|ops| ops.op(RECLAIM_COMPLETE).words(&[0]))?;
-        ensure!(status == 0, "RECLAIM_COMPLETE: {status}");
-        Ok(())
+    let mut stateid = [0; 4];
+    for word in &mut stateid {
+        *word = results.word()?;
     }
-
-    /// OPEN of the file by its name, created if need be; its handle.
-    fn open(&mut self, deny: u32) -> Result<(u32, Vec<u8>)> {
-        let (status, mut results) = self.run(|ops| {
-            let ops = ops.op(PUTROOTFH).op(LOOKUP).opaque(b"export");
-            let ops = ops.op(OPEN).words(&[0, READ_AND_WRITE, deny, 0, 0]);
-            let ops = ops.opaque(b"owner").words(&[1, 0, 0, 0, 0]);
-            ops.opaque(b"file")
-        })?;
-        if status != 0 {
-            return Ok((status, Vec::new()));
-        }
-        for number in [PUTROOTFH, LOOKUP, OPEN] {
-            ensure!(results.result(number)? == 0);
-        }
-        let (status, mut results) = self.run(|ops| {
-            let ops = ops.op(PUTROOTFH).op(LOOKUP).opaque(b"export");
-            ops.op(LOOKUP).opaque(b"file").op(GETFH)
-        })?;
-        for number in [PUTROOTFH, LOOKUP, LOOKUP, GETFH] {
-            ensure!(results.result(number)? == 0);
-        }
-        Ok((status, results.opaque()?))
-    }
-
-    /// The open of before, and a lock under it.
-    fn reclaim(&mut self, handle: &[u8]) -> Result<u32> {
-        let (status, mut results) = self.run(|ops| {
-            let ops = ops.op(PUTFH).opaque(handle).op(OPEN);
-            let ops = ops.words(&[0, READ_AND_WRITE, DENY_WRITE, 0, 0]);
-            ops.opaque(b"owner").words(&[0, 1, 0])
-        })?;
-        if status != 0 {
-            return Ok(status);
-        }
-        for number in [PUTFH, OPEN] {
-            ensure!(results.result(number)? == 0);
-        }
-        let mut stateid = [0; 4];
-        for word in &mut stateid {
-            *word = results.word()?;
-        }
-        let (status, _) = self.run(|ops| {
-            // WRITE_LT, reclaimed, all of the file, by a new owner.
-            let ops = ops.op(PUTFH).opaque(handle).op(LOCK);
-            let ops = ops.words(&[2, 1, 0, 0, u32::MAX, u32::MAX, 1, 0]);
-            ops.words(&stateid).words(&[0, 0, 0]).opaque(b"locker")
-        })?;
-        Ok(status)
-    }
+    let (status, _) = session.run(|ops| {
+        // WRITE_LT, reclaimed, all of the file, by a new owner.
+        let ops = ops.op(PUTFH).opaque(handle).op(LOCK);
+        let ops = ops.words(&[2, 1, 0, 0, u32::MAX, u32::MAX, 1, 0]);
+        ops.words(&stateid).words(&[0, 0, 0]).opaque(b"locker")
+    })?;
+    Ok(status)
 }
 
 #[test]
@@ -180,21 +125,21 @@ fn clients_take_back_what_they_had_when_the_host_was_killed() -> Result<()> {
     ensure!(!world.grace()?.0, "nobody is on record");
     let mut mine = world.session("mine")?;
     mine.reclaim_complete()?;
-    let (status, handle) = mine.open(DENY_WRITE)?;
+    let (status, handle) = open(&mut mine, DENY_WRITE)?;
     ensure!(status == 0, "OPEN: {status}");
     host.kill();
 
     let mut host = world.serve()?;
     ensure!(world.grace()? == (true, 1, 0));
     let mut other = world.session("other")?;
-    ensure!(other.reclaim(&handle)? == NO_GRACE);
+    ensure!(reclaim(&mut other, &handle)? == NO_GRACE);
     other.reclaim_complete()?;
-    ensure!(other.open(0)?.0 == GRACE);
+    ensure!(open(&mut other, 0)?.0 == GRACE);
     let mut mine = world.session("mine")?;
-    ensure!(mine.reclaim(&handle)? == 0);
+    ensure!(reclaim(&mut mine, &handle)? == 0);
     mine.reclaim_complete()?;
     ensure!(!world.grace()?.0, "all have what they had");
-    ensure!(other.open(0)?.0 == SHARE_DENIED);
+    ensure!(open(&mut other, 0)?.0 == SHARE_DENIED);
 
     let clients = world.site.ask(&["client", "list", "--protocol", "nfs"])?;
     let clients = clients.as_array().context("no list")?;
@@ -206,7 +151,7 @@ fn clients_take_back_what_they_had_when_the_host_was_killed() -> Result<()> {
     let id = id.context("no number")?;
     let gone = world.site.dfsctl(["client", "disconnect", id])?;
     ensure!(gone.code == Some(0), "{gone:?}");
-    ensure!(other.open(0)?.0 == 0, "nothing stands against it now");
+    ensure!(open(&mut other, 0)?.0 == 0, "nothing stands against it now");
     let unknown = world.site.dfsctl(["client", "disconnect", "0"])?;
     ensure!(unknown.code != Some(0), "{unknown:?}");
     host.kill();
@@ -214,13 +159,13 @@ fn clients_take_back_what_they_had_when_the_host_was_killed() -> Result<()> {
     // Who was evicted may not take back what somebody else may have had.
     let _host = world.serve()?;
     let mut mine = world.session("mine")?;
-    ensure!(mine.reclaim(&handle)? == NO_GRACE);
+    ensure!(reclaim(&mut mine, &handle)? == NO_GRACE);
     ensure!(world.grace()? == (true, 1, 0), "the other one may");
     let end = world.site.dfsctl(["grace", "end"])?;
     ensure!(end.code == Some(0), "{end:?}");
     ensure!(!world.grace()?.0);
     mine.reclaim_complete()?;
-    ensure!(mine.open(0)?.0 == 0);
+    ensure!(open(&mut mine, 0)?.0 == 0);
     let none = world.site.dfsctl(["grace", "end"])?;
     ensure!(none.code != Some(0), "{none:?}");
     Ok(())

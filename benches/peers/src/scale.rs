@@ -74,8 +74,9 @@ impl<'a> Scale<'a> {
         })
     }
 
-    /// OPEN and CLOSE beside opens of others.
-    pub fn opens(&self, count: u32) -> Result<Growth> {
+    /// OPEN and CLOSE beside opens of others; and READ through few opens in turn, and through many.
+    pub fn opens(&self, count: u32) -> Result<[Growth; 2]> {
+        const FEW: usize = 1000;
         let small = self.cpu(Workload::OpenClose, 1, 16)?;
         let (names, directory) = self.files("opens", count)?;
         let mut holder = self.client("holder")?;
@@ -85,17 +86,40 @@ impl<'a> Scale<'a> {
             holder.lookup(&handle, name)?;
         }
         let before = resident(self.server.id)?;
-        for name in &names {
-            holder.open(&handle, name, How::Read, 0)?;
-        }
+        let opens = names.iter();
+        let opens = opens.map(|name| holder.open(&handle, name, How::Read, 0));
+        let opens = opens.collect::<Result<Vec<_>>>()?;
         let bytes = self.grown(before, count)?;
+        let few = opens.get(opens.len().saturating_sub(FEW)..);
+        let read_few = self.reading(&mut holder, few.unwrap_or(&opens))?;
+        let read_many = self.reading(&mut holder, &opens)?;
         let large = self.cpu(Workload::OpenClose, 1, 16)?;
         holder.leave()?;
-        Ok(Growth {
-            what: format!("{count} opens, OPEN + CLOSE"),
-            cpu: Some((small, large)),
-            bytes: Some(bytes),
-        })
+        let growth = |what, cpu, bytes| Growth {
+            what: format!("{count} opens, {what}"),
+            cpu: Some(cpu),
+            bytes,
+        };
+        Ok([
+            growth("OPEN + CLOSE", (small, large), Some(bytes)),
+            growth(
+                "READ through 1,000 of them, through all in turn, one at a time",
+                (read_few, read_many),
+                None,
+            ),
+        ])
+    }
+
+    fn reading(&self, holder: &mut Client, opens: &[Open]) -> Result<f64> {
+        const READS: usize = 20_000;
+        let step = (opens.len() / READS).max(1);
+        let before = Usage::of(self.server.id)?;
+        let turns = opens.iter().step_by(step).cycle().take(READS);
+        for open in turns {
+            holder.read(open, 0, 1)?;
+        }
+        let used = Usage::of(self.server.id)?.since(&before);
+        Ok(used.cpu.as_secs_f64() * 1e6 / READS as f64)
     }
 
     /// LOCK and LOCKU of one byte on a file with few locks, and with many.

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use rustix::fs::Statx;
 
 use super::core::{born, kind};
+use super::descriptors::Part;
 use super::numbers::ByNumber;
 use super::rights::Listless;
 
@@ -59,7 +60,8 @@ const SHARDS: usize = 16;
 /// At most `2 * half` objects in each shard. What is used moves to `young`; when that is full it
 /// becomes `old`, and what was not used since the last such change is closed.
 pub(super) struct Cache {
-    half: usize,
+    capacity: usize,
+    part: Part,
     shards: [Mutex<Shard>; SHARDS],
     /// Listed objects that there was no room for.
     turned_away: AtomicUsize,
@@ -72,12 +74,19 @@ struct Shard {
 }
 
 impl Cache {
-    pub(super) fn new(capacity: usize) -> Self {
+    /// For `capacity` objects, if `part` has that many descriptors.
+    pub(super) fn new(capacity: usize, part: Part) -> Self {
         Self {
-            half: (capacity / 2 / SHARDS).max(1),
+            capacity,
+            part,
             shards: std::array::from_fn(|_| Mutex::default()),
             turned_away: AtomicUsize::new(0),
         }
+    }
+
+    fn half(&self) -> usize {
+        let capacity = self.capacity.min(self.part.size());
+        (capacity / 2 / SHARDS).max(1)
     }
 
     pub(super) fn find(&self, fileid: u64) -> Option<Arc<Object>> {
@@ -122,11 +131,12 @@ impl Cache {
         let Some(shard) = self.shard(fileid) else {
             return false;
         };
+        let half = self.half();
         let mut shard = shard.lock();
-        if shard.old.len() < self.half {
+        if shard.old.len() < half {
             return true;
         }
-        if self.turned_away.fetch_add(1, Ordering::Relaxed) < 4 * self.half * SHARDS {
+        if self.turned_away.fetch_add(1, Ordering::Relaxed) < 4 * half * SHARDS {
             return false;
         }
         self.turned_away.store(0, Ordering::Relaxed);
@@ -168,7 +178,7 @@ impl Cache {
     #[must_use]
     fn put(&self, shard: &mut Shard, object: Arc<Object>) -> (Option<Arc<Object>>, Option<Map>) {
         let replaced = shard.young.insert(object.fileid, object);
-        if shard.young.len() < self.half {
+        if shard.young.len() < self.half() {
             return (replaced, None);
         }
         let young = std::mem::take(&mut shard.young);

@@ -14,6 +14,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Statx, StatxFlag
 
 use super::cache::{Cache, Object};
 use super::change::Changes;
+use super::descriptors::{Descriptors, FileId};
 use super::errno;
 use super::handles::Handles;
 use super::identity::Identity;
@@ -55,6 +56,7 @@ pub(super) struct Core {
     pub(super) handles: Handles,
     pub(super) resolver: Resolver,
     pub(super) cache: Cache,
+    pub(super) descriptors: Arc<Descriptors>,
     pub(super) walked: Walked,
     pub(super) mounts: Mounts,
     pub(super) syncs: Syncs,
@@ -161,13 +163,19 @@ impl Core {
     }
 
     /// Notes that an object has lost a name through us, perhaps its last.
-    pub(super) fn lost_name(&self, object: &Object) -> VfsResult<()> {
+    pub(super) fn lost_name(&self, object: &Arc<Object>) -> VfsResult<()> {
         let stat = stat(object.as_fd())?;
         self.changes.bump(object.fileid, ctime(&stat));
         if stat.stx_nlink == 0 {
+            self.descriptors.keep_unnamed(self.id(object), object);
             self.let_go(object);
         }
         Ok(())
+    }
+
+    /// The object among all of the process.
+    pub(super) fn id(&self, object: &Object) -> FileId {
+        (self.device, object.fileid)
     }
 
     fn let_go(&self, object: &Object) {
@@ -267,7 +275,7 @@ impl Core {
         if !self.durable {
             return Ok(());
         }
-        let _busy = self.others.busy(object);
+        let _busy = self.others.busy(object.fileid);
         self.syncs.share((object.fileid, false), || {
             let fd = match self.identity.serve(|| self.open_as_server(object, flags)) {
                 Err(VfsError::AccessDenied) => return self.settle_all(),

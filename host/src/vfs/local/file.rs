@@ -1,19 +1,23 @@
 //! Open files: read, write, commit.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::ops::Deref;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use dittofs_sdk::vfs::{
-    Advice, Attr, Buffer, Cred, Extent, File, Op, OpenAccess, ReadOk, Stability, VfsError,
+    Advice, Attr, Buffer, Cred, Extent, File, Handle, Op, OpenAccess, ReadOk, Stability, VfsError,
     VfsResult, Written, posix,
 };
+use parking_lot::MappedRwLockReadGuard;
 use rustix::fs::OFlags;
 use rustix::io::{Errno, IoSlice, ReadWriteFlags};
 
 use super::Local;
 use super::cache::Object;
 use super::core::{Core, Resolver, reopen, stat};
+use super::descriptors::Descriptor;
+use super::pool::Pool;
 use super::rights::By;
 use super::{errno, sys};
 
@@ -33,7 +37,7 @@ impl Core {
         posix::require_file(object.kind)?;
         self.identity
             .judge(|| posix::check_open(&self.rights(object)?, cred, access))?;
-        let _busy = self.others.busy(object);
+        let _busy = self.others.busy(object.fileid);
         let want = match access {
             OpenAccess::Read => posix::READ,
             OpenAccess::Write => posix::WRITE,
@@ -65,6 +69,35 @@ impl Core {
         }
         reopen(object.as_fd(), flags)
     }
+
+    /// Whether what was opened here can be opened again, whatever became of its permissions and names.
+    pub(super) fn can_open_again(&self) -> bool {
+        self.generic && matches!(self.resolver, Resolver::Kernel(_))
+    }
+
+    /// A new descriptor of an open whose own was closed. `unnamed` finds the file if it has no name.
+    pub(super) fn open_again(
+        &self,
+        open: &Open,
+        unnamed: impl FnOnce() -> Option<Arc<Object>>,
+    ) -> VfsResult<OwnedFd> {
+        let Resolver::Kernel(mount) = &self.resolver else {
+            return Err(VfsError::Io);
+        };
+        let kernel = self.handles.kernel_of(&open.handle).ok_or(VfsError::Io)?;
+        let flags = open_flags(open.access);
+        let _busy = self.others.busy(open.fileid);
+        self.identity.serve(|| {
+            match sys::open_by_handle(mount.as_fd(), &kernel, flags).map_err(errno::vfs) {
+                Err(VfsError::Stale) => {
+                    // Another file may have its number by now.
+                    let file = unnamed().filter(|file| file.handle == open.handle);
+                    reopen(file.ok_or(VfsError::Stale)?.as_fd(), flags)
+                }
+                done => done,
+            }
+        })
+    }
 }
 
 pub(super) fn open_flags(access: OpenAccess) -> OFlags {
@@ -77,66 +110,74 @@ pub(super) fn open_flags(access: OpenAccess) -> OFlags {
 }
 
 /// An open file of a [`Local`].
-pub(super) struct LocalFile {
-    local: Local,
-    open: Option<Arc<Open>>,
-}
+pub(super) struct LocalFile(Arc<Open>);
 
 /// What jobs of the pool share with the file.
 pub(super) struct Open {
     pub(super) core: Arc<Core>,
-    pub(super) object: Arc<Object>,
-    pub(super) fd: OwnedFd,
+    pub(super) pool: Arc<Pool>,
+    pub(super) handle: Handle,
+    pub(super) fileid: u64,
     pub(super) access: OpenAccess,
     /// Who opened it: the kernel takes setuid away when anybody but the superuser writes.
     pub(super) cred: Cred,
+    pub(super) descriptor: Descriptor,
+}
+
+/// An open file with its descriptor, which is not closed meanwhile.
+pub(super) struct InUse<'a> {
+    open: &'a Open,
+    fd: MappedRwLockReadGuard<'a, OwnedFd>,
 }
 
 impl LocalFile {
     pub(super) fn share(
         local: &Local,
-        object: Arc<Object>,
+        object: &Object,
         fd: OwnedFd,
         access: OpenAccess,
         cred: Cred,
     ) -> Arc<dyn File> {
-        let core = Arc::clone(&local.core);
-        let open = Some(Arc::new(Open {
-            core,
-            object,
-            fd,
+        let core = &local.core;
+        let open = Arc::new_cyclic(|open| Open {
+            core: Arc::clone(core),
+            pool: Arc::clone(&local.pool),
+            handle: object.handle,
+            fileid: object.fileid,
             access,
             cred,
-        }));
-        Arc::new(Self {
-            local: local.clone(),
-            open,
-        })
+            descriptor: Descriptor::new(
+                &core.descriptors,
+                fd,
+                core.can_open_again().then(|| open.clone()),
+            ),
+        });
+        Arc::new(Self(open))
     }
 
     fn run<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&Open) -> VfsResult<T> + Send + 'static,
+        job: impl FnOnce(&InUse<'_>) -> VfsResult<T> + Send + 'static,
     ) -> Op<T> {
-        match &self.open {
-            Some(open) if self.local.core.durable => {
-                let open = Arc::clone(open);
-                self.local.pool.run(move || job(&open))
-            }
-            Some(open) => job(open).into(),
-            None => Op::err(VfsError::Io),
+        let Self(open) = self;
+        if !open.core.durable {
+            return open.in_use().and_then(|open| job(&open)).into();
         }
+        let open = Arc::clone(open);
+        self.0.pool.run(move || job(&open.in_use()?))
     }
 
     /// As [`run`](Self::run), with another open file of a directory.
     fn run_with<T: Send + 'static>(
         &self,
         source: &dyn File,
-        job: impl FnOnce(&Open, &Open) -> VfsResult<T> + Send + 'static,
+        job: impl FnOnce(&InUse<'_>, &InUse<'_>) -> VfsResult<T> + Send + 'static,
     ) -> Op<T> {
-        let source = source.find::<Self>().and_then(|file| file.open.clone());
-        match source {
-            Some(source) => self.run(move |open| job(open, &source)),
+        match source.find() {
+            Some(Self(source)) => {
+                let source = Arc::clone(source);
+                self.run(move |open| job(open, &source.in_use()?))
+            }
             None => Op::err(VfsError::CrossDevice),
         }
     }
@@ -144,24 +185,23 @@ impl LocalFile {
 
 impl File for LocalFile {
     fn attr(&self) -> Op<Attr> {
-        match &self.open {
-            Some(open) => open.attr().into(),
-            None => Op::err(VfsError::Io),
+        match self.0.in_use_now() {
+            Some(open) => attr(&open).into(),
+            None => self.run(attr),
         }
     }
 
     fn read(&self, offset: u64, count: u32, into: Buffer) -> Op<ReadOk> {
-        let Some(open) = &self.open else {
-            return Op::err(VfsError::Io);
-        };
+        let Self(open) = self;
         if !open.access.reads() {
             return Op::err(VfsError::AccessDenied);
         }
         let mut buffer = into;
         let count = count.min(MAX_READ);
         // What lives in memory is read at once.
-        let cached = if self.local.core.durable {
-            open.read_cached(offset, count, &mut buffer)
+        let cached = if open.core.durable {
+            let open = open.in_use_now();
+            open.and_then(|open| open.read_cached(offset, count, &mut buffer))
         } else {
             None
         };
@@ -175,9 +215,9 @@ impl File for LocalFile {
     }
 
     fn write(&self, offset: u64, data: Bytes, how: Stability) -> Op<Written> {
-        if let Some(open) = &self.open
-            && open.is_quick(how, data.len())
-            && let Some(done) = self.local.core.pace.run(|| open.write(offset, &data, how))
+        if self.0.is_quick(how, data.len())
+            && let Some(open) = self.0.in_use_now()
+            && let Some(done) = open.core.pace.run(|| open.write(offset, &data, how))
         {
             return done.into();
         }
@@ -185,7 +225,7 @@ impl File for LocalFile {
     }
 
     fn commit(&self, _offset: u64, _count: u64) -> Op<()> {
-        self.run(Open::commit)
+        self.run(commit)
     }
 
     fn truncate(&self, size: u64) -> Op<Attr> {
@@ -221,14 +261,21 @@ impl File for LocalFile {
     }
 }
 
+#[cfg(test)]
+impl LocalFile {
+    pub(super) fn open(&self) -> &Open {
+        &self.0
+    }
+}
+
 impl Drop for LocalFile {
     /// Closing the last descriptor of a removed file frees its blocks, which may take long.
     fn drop(&mut self) {
-        let Some(open) = self.open.take() else { return };
-        let removed = || stat(open.fd.as_fd()).is_ok_and(|stat| stat.stx_nlink == 0);
-        if self.local.core.durable && removed() {
-            drop(self.local.pool.run(move || {
-                drop(open);
+        let Self(open) = self;
+        if open.core.durable && open.is_unnamed() {
+            let last = Arc::clone(open);
+            drop(open.pool.run(move || {
+                drop(last);
                 Ok(())
             }));
         }
@@ -241,10 +288,34 @@ impl Open {
         self.core.generic && how == Stability::Unstable && len <= MAX_IN_PLACE
     }
 
-    fn attr(&self) -> VfsResult<Attr> {
-        self.core.attr_from(&stat(self.fd.as_fd())?)
+    /// With its descriptor, if it has one.
+    fn in_use_now(&self) -> Option<InUse<'_>> {
+        let fd = self.descriptor.get()?;
+        Some(InUse { open: self, fd })
     }
 
+    /// With its descriptor.
+    pub(super) fn in_use(self: &Arc<Self>) -> VfsResult<InUse<'_>> {
+        let fd = self.fd()?;
+        Ok(InUse { open: self, fd })
+    }
+}
+
+impl Deref for InUse<'_> {
+    type Target = Open;
+
+    fn deref(&self) -> &Open {
+        self.open
+    }
+}
+
+impl AsFd for InUse<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl InUse<'_> {
     /// Reads what is in memory; nothing is said if that is not all.
     fn read_cached(&self, offset: u64, count: u32, into: &mut Buffer) -> Option<VfsResult<bool>> {
         let (start, wanted) = (into.len(), count as usize);
@@ -299,12 +370,12 @@ impl Open {
         if offset > i64::MAX as u64 - count as u64 {
             return Ok(0);
         }
-        let _busy = self.core.others.busy(&self.object);
-        sys::read_into(self.fd.as_fd(), offset, count, into, how)
+        let _busy = self.core.others.busy(self.fileid);
+        sys::read_into(self.as_fd(), offset, count, into, how)
     }
 
     fn is_end(&self, offset: u64, got: usize) -> VfsResult<bool> {
-        Ok(offset.saturating_add(got as u64) >= stat(self.fd.as_fd())?.stx_size)
+        Ok(offset.saturating_add(got as u64) >= stat(self.as_fd())?.stx_size)
     }
 
     fn write(&self, offset: u64, data: &[u8], how: Stability) -> VfsResult<Written> {
@@ -317,11 +388,15 @@ impl Open {
             Stability::Data if self.core.durable => ReadWriteFlags::DSYNC,
             _ => ReadWriteFlags::empty(),
         };
-        let _busy = self.core.others.busy(&self.object);
+        let _busy = self.core.others.busy(self.fileid);
         let by = self.writes_as()?;
         let write = || self.write_all(offset, data, flags);
-        let count = self.core.run(by, &self.cred, write)?;
-        self.core.changed(self.object.fileid, self.fd.as_fd())?;
+        let count = self.core.run(by, &self.cred, write);
+        if how == Stability::Unstable {
+            self.note_unsynced();
+        }
+        let count = count?;
+        self.core.changed(self.fileid, self.as_fd())?;
         Ok(Written {
             count: count as u32,
             stability: how,
@@ -332,7 +407,7 @@ impl Open {
     fn writes_as(&self) -> VfsResult<By> {
         let identity = &self.core.identity;
         if identity.is_caller() && !identity.is_like_server(&self.cred) {
-            let mode = u32::from(stat(self.fd.as_fd())?.stx_mode);
+            let mode = u32::from(stat(self.as_fd())?.stx_mode);
             if mode & (posix::SETUID | posix::SETGID) != 0 {
                 return Ok(By::Caller);
             }
@@ -344,13 +419,13 @@ impl Open {
         let mut done = 0;
         while let Some(rest) = data.get(done..).filter(|rest| !rest.is_empty()) {
             let at = offset + done as u64;
-            match rustix::io::pwritev2(&self.fd, &[IoSlice::new(rest)], at, how) {
+            match rustix::io::pwritev2(self, &[IoSlice::new(rest)], at, how) {
                 Ok(0) => break,
                 Ok(wrote) => done += wrote,
                 Err(Errno::INTR) => {}
                 Err(error) => {
                     if error == Errno::IO {
-                        self.core.lose(&self.object.handle);
+                        self.core.lose(&self.handle);
                     }
                     // What was written before the error is acknowledged; the next write tells.
                     if done == 0 || error == Errno::IO {
@@ -363,32 +438,15 @@ impl Open {
         Ok(done)
     }
 
-    /// The kernel reports lost data once and then takes the file for clean; here the file stays
-    /// in doubt until it is truncated to nothing.
-    fn commit(&self) -> VfsResult<()> {
-        if !self.core.durable {
-            return Ok(());
-        }
-        if self.core.has_lost(&self.object.handle) {
-            return Err(VfsError::Io);
-        }
-        self.core.syncs.share((self.object.fileid, true), || {
-            rustix::fs::fdatasync(&self.fd).map_err(|_| {
-                self.core.lose(&self.object.handle);
-                VfsError::Io
-            })
-        })
-    }
-
     fn truncate(&self, size: u64) -> VfsResult<Attr> {
         self.check_writable()?;
-        let _busy = self.core.others.busy(&self.object);
-        self.core.identity.act(&self.cred, || {
-            self.core.resize(&self.object, &self.fd, size)
-        })?;
-        self.core.changed(self.object.fileid, self.fd.as_fd())?;
+        let _busy = self.core.others.busy(self.fileid);
+        self.core
+            .identity
+            .act(&self.cred, || self.core.resize(&self.handle, self, size))?;
+        self.core.changed(self.fileid, self.as_fd())?;
         self.settle()?;
-        self.attr()
+        attr(self)
     }
 
     /// Forces data and metadata to the device.
@@ -396,10 +454,18 @@ impl Open {
         if !self.core.durable {
             return Ok(());
         }
-        rustix::fs::fsync(&self.fd).map_err(|_| {
-            self.core.lose(&self.object.handle);
+        self.descriptor.note_sync();
+        rustix::fs::fsync(self).map_err(|_| {
+            self.core.lose(&self.handle);
             VfsError::Io
         })
+    }
+
+    /// Notes that data may have been written that are not safe yet.
+    pub(super) fn note_unsynced(&self) {
+        if self.core.durable {
+            self.descriptor.note_unsynced();
+        }
     }
 
     pub(super) fn check_writable(&self) -> VfsResult<()> {
@@ -409,4 +475,26 @@ impl Open {
             Err(VfsError::AccessDenied)
         }
     }
+}
+
+fn attr(open: &InUse<'_>) -> VfsResult<Attr> {
+    open.core.attr_from(&stat(open.as_fd())?)
+}
+
+/// The kernel reports lost data once and then takes the file for clean; here the file stays
+/// in doubt until it is truncated to nothing.
+pub(super) fn commit(open: &InUse<'_>) -> VfsResult<()> {
+    if !open.core.durable {
+        return Ok(());
+    }
+    if open.core.has_lost(&open.handle) {
+        return Err(VfsError::Io);
+    }
+    open.descriptor.note_sync();
+    open.core.syncs.share((open.fileid, true), || {
+        rustix::fs::fdatasync(open).map_err(|_| {
+            open.core.lose(&open.handle);
+            VfsError::Io
+        })
+    })
 }

@@ -25,6 +25,10 @@
 //! not have to wait ([`pace`]). On
 //! tmpfs and ramfs there is nothing to sync and answers come in place.
 //!
+//! # Open files
+//! They have a part of the process's descriptors. When that is not enough, what was not used lately is
+//! closed, and opened again by handle when it is used ([`descriptors`]).
+//!
 //! # Ranges
 //! Holes are the kernel's (`SEEK_DATA`, `FALLOC_FL_PUNCH_HOLE`), clones and copies too
 //! (`FICLONERANGE`, `copy_file_range`). What the file system can is tried when the directory is
@@ -43,6 +47,7 @@ mod acl;
 mod cache;
 mod change;
 mod core;
+mod descriptors;
 mod dir;
 mod errno;
 mod exclusive;
@@ -84,6 +89,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 use self::cache::{Cache, Object};
 use self::change::Changes;
 use self::core::{Core, Resolver};
+pub use self::descriptors::{Census, Descriptors};
 use self::file::LocalFile;
 use self::handles::Handles;
 use self::identity::Identity;
@@ -104,8 +110,10 @@ pub struct Options {
     pub threads: usize,
     /// Requests that may wait for such a thread; more are told to try later.
     pub queue: usize,
-    /// Objects kept open. Cut to a quarter of the process's limit of descriptors.
+    /// Objects kept open. Cut to this directory's part of `descriptors`.
     pub cached_objects: usize,
+    /// What this directory has its part of.
+    pub descriptors: Arc<Descriptors>,
     /// Signs handles, so that only those given out are taken. It must stay the same over
     /// restarts, or clients' handles break.
     pub handle_key: Option<[u8; 32]>,
@@ -121,6 +129,7 @@ impl Default for Options {
             threads: 16,
             queue: 4096,
             cached_objects: 16_384,
+            descriptors: Descriptors::of_process(),
             handle_key: None,
             unprivileged: false,
             no_fanotify: false,
@@ -201,15 +210,15 @@ fn start(fd: OwnedFd, handles: Handles, options: &Options) -> VfsResult<Core> {
         (quota::probe(fd.as_fd()), Capabilities::QUOTA),
     ];
     let keeps = all_of(Capabilities(0), &found);
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    let limit = limit.map_or(usize::MAX, |limit| limit as usize / 4);
+    let descriptors = Arc::clone(&options.descriptors);
     Ok(Core {
         device,
         mount: self::core::mount(&stat),
         others: Others::detect(fd.as_fd(), device, options.no_fanotify),
         identity,
         resolver,
-        cache: Cache::new(options.cached_objects.min(limit)),
+        cache: Cache::new(options.cached_objects, descriptors::Part::of(&descriptors)),
+        descriptors,
         walked: Walked::default(),
         syncs: Syncs::new(fd.as_fd(), device),
         pace: Pace::default(),
@@ -393,8 +402,9 @@ impl FileSystem for Local {
 
     fn open(&self, cred: &Cred, file: &Handle, access: OpenAccess) -> Op<Arc<dyn File>> {
         let open = move |fs: &Local, object: Arc<Object>, cred: &Cred| {
+            fs.core.descriptors.make_way()?;
             let fd = fs.core.open_file(cred, &object, access)?;
-            Ok(LocalFile::share(fs, object, fd, access, cred.clone()))
+            Ok(LocalFile::share(fs, &object, fd, access, cred.clone()))
         };
         if let Some(hot) = self.core.hot(file) {
             return open(self, hot, cred).into();
@@ -613,6 +623,7 @@ impl Local {
                 acl: acl.as_ref(),
             };
             let dir = fs.core.object(&dir)?;
+            fs.core.descriptors.make_way()?;
             let Found {
                 object,
                 attr,
@@ -624,7 +635,7 @@ impl Local {
                 handle: object.handle,
                 attr,
             };
-            let file = LocalFile::share(fs, object, fd, access, cred);
+            let file = LocalFile::share(fs, &object, fd, access, cred);
             Ok(Created {
                 node,
                 file,

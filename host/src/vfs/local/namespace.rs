@@ -174,18 +174,21 @@ impl Core {
     pub(super) fn remove(&self, cred: &Cred, dir: &Object, name: Name<'_>) -> VfsResult<DirChange> {
         posix::require_dir(dir.kind)?;
         let path = c_name(name)?;
+        let parting = self.descriptors.parting(self.id(dir));
         let (victim, attr) = self.child(cred, dir, &path, ResolveFlags::empty())?;
         self.identity
             .judge(|| posix::check_delete(&self.rights(dir)?, &attr, cred))?;
         let by = self.foresee_delete(cred, dir, &attr)?;
+        self.descriptors.make_way_for_unnamed(self.id(&victim))?;
         let is_dir = victim.kind == Kind::Dir;
         let flags = if is_dir {
             AtFlags::REMOVEDIR
         } else {
             AtFlags::empty()
         };
-        let _busy = self.others.busy(&victim);
+        let _busy = self.others.busy(victim.fileid);
         let ((), change) = self.alter(dir, || {
+            let _parting = parting;
             self.run(by, cred, || match unlink(dir, &path, flags) {
                 // Some file systems say so of a directory with entries.
                 Err(VfsError::Exists) if is_dir => Err(VfsError::NotEmpty),
@@ -207,6 +210,8 @@ impl Core {
         posix::require_dir(from_dir.kind)?;
         posix::require_dir(to_dir.kind)?;
         let (old, new) = (c_name(from)?, c_name(to)?);
+        let dirs = (self.id(from_dir), self.id(to_dir));
+        let partings = self.descriptors.partings(dirs.0, dirs.1);
         let (source, attr) = self.child(cred, from_dir, &old, ResolveFlags::empty())?;
         let target = match self.child(cred, to_dir, &new, ResolveFlags::empty()) {
             Err(VfsError::NotFound) => None,
@@ -232,11 +237,17 @@ impl Core {
             // Both names are of one object: nothing is done (POSIX rename).
             return Ok((self.unaltered(from_dir)?, self.unaltered(to_dir)?));
         }
+        if let Some((target, _)) = &target {
+            self.descriptors.make_way_for_unnamed(self.id(target))?;
+        }
         let _busy = (
-            self.others.busy(&source),
-            target.as_ref().map(|(target, _)| self.others.busy(target)),
+            self.others.busy(source.fileid),
+            target
+                .as_ref()
+                .map(|(target, _)| self.others.busy(target.fileid)),
         );
         let rename = || {
+            let _partings = partings;
             let rename = || rustix::fs::renameat(from_dir, &*old, to_dir, &*new);
             self.identity.act(cred, || rename().map_err(errno::vfs))?;
             self.seen(to_dir.fileid, to.as_bytes(), source.fileid);
@@ -276,7 +287,7 @@ impl Core {
         self.identity.act(cred, || {
             sys::accessible(dir.as_fd(), want).map_err(errno::vfs)
         })?;
-        let _busy = self.others.busy(object);
+        let _busy = self.others.busy(object.fileid);
         let ((), change) = self.alter(dir, || {
             self.identity
                 .serve(|| self.link_object(object, dir, &path))?;
@@ -409,7 +420,7 @@ impl Core {
     ) -> VfsResult<Found> {
         let dir_change = self.unaltered(dir)?;
         let (object, attr) = self.child(cred, dir, path, ResolveFlags::empty())?;
-        let _busy = self.others.busy(&object);
+        let _busy = self.others.busy(object.fileid);
         let (fd, created) = match how {
             CreateHow::Exclusive(verifier) if exclusive::matches(&attr, verifier) => (
                 self.identity

@@ -9,7 +9,7 @@ use rustix::fs::{FallocateFlags, Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
 
 use super::core::stat;
-use super::file::Open;
+use super::file::InUse;
 use super::{errno, sys};
 
 /// The most bytes that one call copies: what takes a moment even if none are shared.
@@ -79,23 +79,23 @@ fn try_allocate(file: &OwnedFd, how: FallocateFlags) -> bool {
     rustix::fs::fallocate(file, how, 0, 4096).is_ok()
 }
 
-impl Open {
+impl InUse<'_> {
     pub(super) fn extent(&self, offset: u64) -> VfsResult<Option<Extent>> {
         self.need(Capabilities::HOLES)?;
         // Beyond what the kernel can address there is nothing.
         if offset > i64::MAX as u64 {
             return Ok(None);
         }
-        let _busy = self.core.others.busy(&self.object);
-        let (content, end) = match rustix::fs::seek(&self.fd, SeekFrom::Data(offset)) {
+        let _busy = self.core.others.busy(self.fileid);
+        let (content, end) = match rustix::fs::seek(self, SeekFrom::Data(offset)) {
             Ok(data) if data > offset => (Content::Hole, data),
-            Ok(_) => match rustix::fs::seek(&self.fd, SeekFrom::Hole(offset)) {
+            Ok(_) => match rustix::fs::seek(self, SeekFrom::Hole(offset)) {
                 Ok(hole) => (Content::Data, hole),
                 // Cut off meanwhile.
                 Err(Errno::NXIO) => return Ok(None),
                 Err(error) => return Err(errno::vfs(error)),
             },
-            Err(Errno::NXIO) => (Content::Hole, stat(self.fd.as_fd())?.stx_size),
+            Err(Errno::NXIO) => (Content::Hole, stat(self.as_fd())?.stx_size),
             Err(error) => return Err(errno::vfs(error)),
         };
         Ok((end > offset).then_some(Extent { content, end }))
@@ -117,11 +117,11 @@ impl Open {
         if count == 0 {
             return Ok(());
         }
-        let _busy = self.core.others.busy(&self.object);
+        let _busy = self.core.others.busy(self.fileid);
         self.core.identity.act(&self.cred, || {
-            rustix::fs::fallocate(&self.fd, how, offset, count).map_err(errno::vfs)
+            rustix::fs::fallocate(self, how, offset, count).map_err(errno::vfs)
         })?;
-        self.core.changed(self.object.fileid, self.fd.as_fd())?;
+        self.core.changed(self.fileid, self.as_fd())?;
         self.settle()
     }
 
@@ -137,14 +137,13 @@ impl Open {
         addressable(from, count).map_err(|_| VfsError::Invalid)?;
         addressable(to, count)?;
         let _busy = (
-            self.core.others.busy(&self.object),
-            source.core.others.busy(&source.object),
+            self.core.others.busy(self.fileid),
+            source.core.others.busy(source.fileid),
         );
         self.core.identity.act(&self.cred, || {
-            sys::clone_range(self.fd.as_fd(), to, source.fd.as_fd(), from, count)
-                .map_err(errno::vfs)
+            sys::clone_range(self.as_fd(), to, source.as_fd(), from, count).map_err(errno::vfs)
         })?;
-        self.core.changed(self.object.fileid, self.fd.as_fd())?;
+        self.core.changed(self.fileid, self.as_fd())?;
         self.settle()
     }
 
@@ -156,18 +155,18 @@ impl Open {
         count: u64,
     ) -> VfsResult<u64> {
         self.check_source(source)?;
-        let size = stat(source.fd.as_fd())?.stx_size;
+        let size = stat(source.as_fd())?.stx_size;
         let count = count.min(size.saturating_sub(from));
         if count == 0 {
             return Ok(0);
         }
         addressable(to, count)?;
-        if source.object.handle == self.object.handle && from.abs_diff(to) < count {
+        if source.handle == self.handle && from.abs_diff(to) < count {
             return Err(VfsError::Invalid);
         }
         let _busy = (
-            self.core.others.busy(&self.object),
-            source.core.others.busy(&source.object),
+            self.core.others.busy(self.fileid),
+            source.core.others.busy(source.fileid),
         );
         let sparse = Capabilities::HOLES | Capabilities::DEALLOCATE;
         let count = if self.core.ranges.can.contains(sparse) {
@@ -175,10 +174,13 @@ impl Open {
                 Some(Extent { content, end }) => {
                     let count = count.min(end - from);
                     if content == Content::Hole {
-                        self.core
+                        let copied = self
+                            .core
                             .identity
-                            .act(&self.cred, || self.copy_hole(to, count))?;
-                        self.core.changed(self.object.fileid, self.fd.as_fd())?;
+                            .act(&self.cred, || self.copy_hole(to, count));
+                        self.note_unsynced();
+                        copied?;
+                        self.core.changed(self.fileid, self.as_fd())?;
                         return Ok(count);
                     }
                     count
@@ -190,8 +192,10 @@ impl Open {
         };
         let copied = self.core.identity.act(&self.cred, || {
             self.copy_data(source, from, to, count.min(MAX_COPY))
-        })?;
-        self.core.changed(self.object.fileid, self.fd.as_fd())?;
+        });
+        self.note_unsynced();
+        let copied = copied?;
+        self.core.changed(self.fileid, self.as_fd())?;
         Ok(copied)
     }
 
@@ -199,11 +203,11 @@ impl Open {
         let (input, output) = (Some(&mut from), Some(&mut to));
         // A count that fits, also where sizes have 32 bits.
         let count = usize::try_from(count).unwrap_or(1 << 20);
-        rustix::fs::copy_file_range(&source.fd, input, &self.fd, output, count)
+        rustix::fs::copy_file_range(source, input, self, output, count)
             .map(|copied| copied as u64)
             .map_err(|error| {
                 if error == Errno::IO {
-                    self.core.lose(&self.object.handle);
+                    self.core.lose(&self.handle);
                 }
                 errno::vfs(error)
             })
@@ -213,10 +217,10 @@ impl Open {
     /// being resized, which would cut off what somebody else wrote beyond it in this moment.
     fn copy_hole(&self, to: u64, count: u64) -> VfsResult<()> {
         let end = to + count;
-        if stat(self.fd.as_fd())?.stx_size < end {
-            rustix::io::pwrite(&self.fd, &[0], end - 1).map_err(errno::vfs)?;
+        if stat(self.as_fd())?.stx_size < end {
+            rustix::io::pwrite(self, &[0], end - 1).map_err(errno::vfs)?;
         }
-        rustix::fs::fallocate(&self.fd, PUNCH, to, count).map_err(errno::vfs)
+        rustix::fs::fallocate(self, PUNCH, to, count).map_err(errno::vfs)
     }
 
     pub(super) fn advise(&self, offset: u64, count: u64, advice: Advice) -> VfsResult<()> {
@@ -233,8 +237,8 @@ impl Open {
             Advice::NoReuse => rustix::fs::Advice::NoReuse,
         };
         let count = NonZeroU64::new(count.min(most));
-        let _busy = self.core.others.busy(&self.object);
-        rustix::fs::fadvise(&self.fd, offset, count, advice).map_err(errno::vfs)
+        let _busy = self.core.others.busy(self.fileid);
+        rustix::fs::fadvise(self, offset, count, advice).map_err(errno::vfs)
     }
 
     fn need(&self, one: Capabilities) -> VfsResult<()> {

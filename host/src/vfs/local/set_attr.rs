@@ -5,7 +5,7 @@
 
 use std::os::fd::AsFd;
 
-use dittofs_sdk::vfs::{Attr, Cred, Kind, SetAttr, SetTime, VfsError, VfsResult, posix};
+use dittofs_sdk::vfs::{Attr, Cred, Handle, Kind, SetAttr, SetTime, VfsError, VfsResult, posix};
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, Uid};
 use rustix::io::Errno;
 
@@ -31,7 +31,7 @@ impl Core {
         }
         self.identity
             .judge(|| posix::check_set_attr(&self.rights(object)?, cred, changes))?;
-        let _busy = self.others.busy(object);
+        let _busy = self.others.busy(object.fileid);
         self.identity
             .act(cred, || self.apply(cred, object, changes))?;
         self.changed(object.fileid, object.as_fd())?;
@@ -47,7 +47,7 @@ impl Core {
         }
         if let Some(size) = changes.size {
             let file = reopen(object.as_fd(), OFlags::WRONLY | OFlags::NONBLOCK)?;
-            self.resize(object, &file, size)?;
+            self.resize(&object.handle, &file, size)?;
         }
         if changes.uid.or(changes.gid).is_some() {
             self.set_owner(cred, object, changes)?;
@@ -66,7 +66,7 @@ impl Core {
     }
 
     /// Sets the size through a file that is open for writing.
-    pub(super) fn resize(&self, object: &Object, file: impl AsFd, size: u64) -> VfsResult<()> {
+    pub(super) fn resize(&self, handle: &Handle, file: impl AsFd, size: u64) -> VfsResult<()> {
         if size > i64::MAX as u64 {
             return Err(VfsError::FileTooBig);
         }
@@ -76,7 +76,7 @@ impl Core {
             error => errno::vfs(error),
         })?;
         if size == 0 {
-            self.lost.lock().remove(&object.handle);
+            self.lost.lock().remove(handle);
         }
         Ok(())
     }
@@ -88,7 +88,7 @@ impl Core {
         }
         let open = || reopen(object.as_fd(), OFlags::WRONLY | OFlags::NONBLOCK);
         let file = self.identity.serve(open)?;
-        self.resize(object, &file, size)
+        self.resize(&object.handle, &file, size)
     }
 
     fn set_owner(&self, cred: &Cred, object: &Object, changes: &SetAttr) -> VfsResult<()> {

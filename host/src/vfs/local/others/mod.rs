@@ -69,9 +69,9 @@ impl Others {
         }))
     }
 
-    /// To be kept while the server itself works on `object`.
-    pub(super) fn busy(&self, object: &Object) -> Option<Busy> {
-        self.observer.as_ref()?.busy(self.device, object)
+    /// To be kept while the server itself works on the file with this number.
+    pub(super) fn busy(&self, fileid: u64) -> Option<Busy> {
+        self.observer.as_ref()?.busy((self.device, fileid))
     }
 }
 

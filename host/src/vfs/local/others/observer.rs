@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::super::cache::Object;
 use super::fanotify::Fanotify;
 use super::inotify::Inotify;
-use super::own::{Busy, OwnAccess, OwnAccesses};
+use super::own::{Busy, FileId, OwnAccess, OwnAccesses};
 use super::{Shared, events_of, touch_of};
 
 /// Most watched files of the process. Each keeps a descriptor, so that fewer are allowed where
@@ -200,12 +200,12 @@ impl Observer {
         }
     }
 
-    /// Notes that this process begins to work on `object`, where that matters.
-    pub(super) fn busy(self: &Arc<Self>, device: (u32, u32), object: &Object) -> Option<Busy> {
+    /// Notes that this process begins to work on `file`, where that matters.
+    pub(super) fn busy(self: &Arc<Self>, file: FileId) -> Option<Busy> {
         match &self.source {
             Source::Fanotify(_) => None,
             Source::Inotify(_) => Some(Busy {
-                access: self.own.begin(&(device, object.fileid))?,
+                access: self.own.begin(&file)?,
                 observer: Arc::clone(self),
             }),
         }

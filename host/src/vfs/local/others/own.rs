@@ -11,9 +11,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use parking_lot::RwLock;
 
 use super::observer::Observer;
-
-/// A file by its device and number.
-pub(super) type FileId = ((u32, u32), u64);
+pub(super) use crate::vfs::local::descriptors::FileId;
 
 /// Our accesses to watched files.
 pub(super) struct OwnAccesses {
