@@ -31,6 +31,7 @@ const BOUND: Bound = Bound {
 fn main() {
     opens("of each file, of one owner", |_| 0);
     opens("of each file, each of an owner of its own", |file| file);
+    two_clients();
     one_file_many_opens();
     locks("all of one owner and file", |_| 0);
     locks("each of an owner of its own, one file", |lock| lock);
@@ -61,6 +62,34 @@ fn opens(what: &str, owner: impl Fn(u64) -> u64) {
         "open and close, alone: {:.0} ns, {:.1} allocations",
         both.time, both.allocations
     );
+}
+
+/// Two clients on two threads, each with files of its own: half the time per open of one thread means that
+/// they share nothing.
+fn two_clients() {
+    let files = files();
+    files.admit_client(ClientId(2), &Arc::default());
+    let run = |client: u64| {
+        let file: Arc<dyn File> = Arc::new(NoFile);
+        let caller = Caller::V41(ClientId(client));
+        for number in 0..COUNT {
+            let number = (client << 32) | (number % 64);
+            let mut request = request(&file, number, 1);
+            request.owner.client = ClientId(client);
+            let stateid = files.open(caller, &request).unwrap().stateid;
+            files.close(caller, &stateid, &key(number)).unwrap();
+        }
+    };
+    let clock = Clock::start();
+    run(1);
+    let alone = clock.stop().time;
+    let clock = Clock::start();
+    std::thread::scope(|scope| {
+        scope.spawn(|| run(1));
+        scope.spawn(|| run(2));
+    });
+    let both = clock.stop().time / 2.0;
+    println!("open and close: {alone:.0} ns on one thread, {both:.0} ns on two");
 }
 
 /// Many owners' opens of the same file.
@@ -118,8 +147,13 @@ fn files() -> Files {
 }
 
 fn open(files: &Files, file: &Arc<dyn File>, number: u64, owner: u64) -> StateId {
+    let request = request(file, number, owner);
+    files.open(CALLER, &request).unwrap().stateid
+}
+
+fn request(file: &Arc<dyn File>, number: u64, owner: u64) -> OpenRequest {
     let share = Share::new(3, 0).unwrap();
-    let request = OpenRequest {
+    OpenRequest {
         owner: self::owner(Role::Open, owner),
         key: key(number),
         user: 1000,
@@ -128,8 +162,7 @@ fn open(files: &Files, file: &Arc<dyn File>, number: u64, owner: u64) -> StateId
         file: Arc::clone(file),
         confirmed: true,
         limit: BOUND,
-    };
-    files.open(CALLER, &request).unwrap().stateid
+    }
 }
 
 fn lock(number: u64) -> LockRequest {
