@@ -1,6 +1,6 @@
 //! Open files across the border, in either direction.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use abi_stable::sabi_trait;
 use abi_stable::sabi_trait::TD_Opaque;
@@ -74,14 +74,14 @@ impl Wire for Arc<dyn File> {
 
 struct LocalFile {
     file: Quiet<Arc<dyn File>>,
-    token: OnceLock<Token>,
+    token: Token,
 }
 
 impl LocalFile {
     fn new(file: Arc<dyn File>) -> Self {
         Self {
             file: Quiet::new(file),
-            token: OnceLock::new(),
+            token: Token::default(),
         }
     }
 }
@@ -138,7 +138,7 @@ impl WireFile for LocalFile {
     }
 
     fn token(&self) -> u64 {
-        self.token.get_or_init(|| Token::of(&self.file)).number()
+        self.token.number(&self.file)
     }
 }
 

@@ -15,24 +15,36 @@ static FILES: LazyLock<Mutex<HashMap<u64, Weak<dyn File>>>> = LazyLock::new(Mute
 /// 0 is no file.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
-/// The number of a file, which means nothing any more when this is dropped.
-pub(super) struct Token(u64);
+/// The number of a file, which means nothing any more when this is dropped; 0 until the file has one.
+#[derive(Default)]
+pub(super) struct Token(AtomicU64);
 
 impl Token {
-    pub(super) fn of(file: &Arc<dyn File>) -> Self {
+    /// That of `file`, which is the same each time.
+    pub(super) fn number(&self, file: &Arc<dyn File>) -> u64 {
+        let known = self.0.load(Ordering::Relaxed);
+        if known != 0 {
+            return known;
+        }
+        // Whoever comes second finds the number of the first.
+        let mut files = FILES.lock();
+        let known = self.0.load(Ordering::Relaxed);
+        if known != 0 {
+            return known;
+        }
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        FILES.lock().insert(number, Arc::downgrade(file));
-        Self(number)
-    }
-
-    pub(super) fn number(&self) -> u64 {
-        self.0
+        files.insert(number, Arc::downgrade(file));
+        self.0.store(number, Ordering::Relaxed);
+        number
     }
 }
 
 impl Drop for Token {
     fn drop(&mut self) {
-        FILES.lock().remove(&self.0);
+        let number = *self.0.get_mut();
+        if number != 0 {
+            FILES.lock().remove(&number);
+        }
     }
 }
 
