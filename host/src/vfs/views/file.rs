@@ -3,22 +3,21 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dittofs_sdk::vfs::{
-    Advice, Attr, Buffer, Extent, File, Handle, Op, ReadOk, Stability, Touch, Written,
-};
+use dittofs_sdk::vfs::{Advice, Attr, Buffer, Extent, File, Op, ReadOk, Stability, Touch, Written};
 
 use super::Seat;
+use super::registry::Mark;
 
 /// A file that was opened through a view.
 pub(super) struct ViewFile {
     seat: Arc<Seat>,
-    handle: Handle,
+    file: Mark,
     open: Arc<dyn File>,
 }
 
 impl ViewFile {
-    pub(super) fn new(seat: Arc<Seat>, handle: Handle, open: Arc<dyn File>) -> Self {
-        Self { seat, handle, open }
+    pub(super) fn new(seat: Arc<Seat>, file: Mark, open: Arc<dyn File>) -> Self {
+        Self { seat, file, open }
     }
 
     /// Changes this file by reading another one.
@@ -28,11 +27,11 @@ impl ViewFile {
         fill: impl FnOnce() -> Op<T>,
     ) -> Op<T> {
         if let Some(source) = source.find::<Self>()
-            && let Err(wait) = source.seat.place.announce(&source.handle, Touch::READ)
+            && let Err(wait) = source.seat.place.announce(source.file, Touch::READ)
         {
             return Op::err(wait);
         }
-        self.seat.changing(&self.handle, Touch::WRITE, fill)
+        self.seat.changing(self.file, Touch::WRITE, fill)
     }
 }
 
@@ -42,14 +41,14 @@ impl File for ViewFile {
     }
 
     fn read(&self, offset: u64, count: u32, into: Buffer) -> Op<ReadOk> {
-        match self.seat.place.announce(&self.handle, Touch::READ) {
+        match self.seat.place.announce(self.file, Touch::READ) {
             Ok(()) => self.open.read(offset, count, into),
             Err(wait) => Op::err(wait),
         }
     }
 
     fn write(&self, offset: u64, data: Bytes, how: Stability) -> Op<Written> {
-        self.seat.changing(&self.handle, Touch::WRITE, || {
+        self.seat.changing(self.file, Touch::WRITE, || {
             self.open.write(offset, data, how)
         })
     }
@@ -60,24 +59,24 @@ impl File for ViewFile {
 
     fn truncate(&self, size: u64) -> Op<Attr> {
         self.seat
-            .changing(&self.handle, Touch::WRITE, || self.open.truncate(size))
+            .changing(self.file, Touch::WRITE, || self.open.truncate(size))
     }
 
     fn extent(&self, offset: u64, until: u64) -> Op<Option<Extent>> {
-        match self.seat.place.announce(&self.handle, Touch::READ) {
+        match self.seat.place.announce(self.file, Touch::READ) {
             Ok(()) => self.open.extent(offset, until),
             Err(wait) => Op::err(wait),
         }
     }
 
     fn allocate(&self, offset: u64, count: u64) -> Op<()> {
-        self.seat.changing(&self.handle, Touch::WRITE, || {
+        self.seat.changing(self.file, Touch::WRITE, || {
             self.open.allocate(offset, count)
         })
     }
 
     fn deallocate(&self, offset: u64, count: u64) -> Op<()> {
-        self.seat.changing(&self.handle, Touch::WRITE, || {
+        self.seat.changing(self.file, Touch::WRITE, || {
             self.open.deallocate(offset, count)
         })
     }

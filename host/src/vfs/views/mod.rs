@@ -21,7 +21,7 @@ use dittofs_sdk::vfs::{
 pub use self::registry::Domain;
 
 use self::file::ViewFile;
-use self::registry::{Place, Ticket};
+use self::registry::{Mark, Place, Ticket};
 
 /// A file system as one adapter instance has it by one share.
 #[derive(Clone)]
@@ -47,7 +47,7 @@ impl View {
         Arc::ptr_eq(&self.0.fs, fs)
     }
 
-    fn file(&self, file: Handle, open: Arc<dyn File>) -> Arc<dyn File> {
+    fn file(&self, file: Mark, open: Arc<dyn File>) -> Arc<dyn File> {
         Arc::new(ViewFile::new(Arc::clone(&self.0), file, open))
     }
 
@@ -55,10 +55,10 @@ impl View {
         let view = self.clone();
         then(created, move |created| {
             let created = created?;
-            let file = created.node.handle;
+            let file = view.0.place.mark(&created.node.handle);
             // Of what was there before others may know; opening it has changed nothing yet.
             if !created.created {
-                view.0.place.announce(&file, touch_of(access))?;
+                view.0.place.announce(file, touch_of(access))?;
             }
             Ok(Created {
                 file: view.file(file, created.file),
@@ -92,26 +92,26 @@ impl Seat {
     /// Changes `file` with others told.
     fn changing<T: Send + 'static>(
         self: &Arc<Self>,
-        file: &Handle,
+        file: Mark,
         touch: Touch,
         change: impl FnOnce() -> Op<T>,
     ) -> Op<T> {
         if let Err(wait) = self.place.announce(file, touch) {
             return Op::err(wait);
         }
-        let (seat, file) = (Arc::clone(self), *file);
+        let seat = Arc::clone(self);
         then(change(), move |answer| {
-            seat.place.report(&file, touch);
+            seat.place.report(file, touch);
             answer
         })
     }
 
     /// The file that `name` stands for, if any: what it can't be found for is told by the
     /// operation itself.
-    async fn named(&self, cred: &Cred, dir: &Handle, name: &[u8]) -> Option<Handle> {
+    async fn named(&self, cred: &Cred, dir: &Handle, name: &[u8]) -> Option<Mark> {
         let name = Name::new(name).ok()?;
         let found = self.fs.lookup(cred, dir, name).await.ok()?;
-        Some(found.handle)
+        Some(self.place.mark(&found.handle))
     }
 }
 
@@ -142,8 +142,9 @@ impl FileSystem for View {
         } else {
             Touch::META
         };
+        let file = self.0.place.mark(object);
         self.0
-            .changing(object, touch, || self.0.fs.set_attr(cred, object, changes))
+            .changing(file, touch, || self.0.fs.set_attr(cred, object, changes))
     }
 
     fn access(&self, cred: &Cred, object: &Handle, wanted: Access) -> Op<Granted> {
@@ -170,12 +171,13 @@ impl FileSystem for View {
     }
 
     fn open(&self, cred: &Cred, file: &Handle, access: OpenAccess) -> Op<Arc<dyn File>> {
-        if let Err(wait) = self.0.place.announce(file, touch_of(access)) {
+        let mark = self.0.place.mark(file);
+        if let Err(wait) = self.0.place.announce(mark, touch_of(access)) {
             return Op::err(wait);
         }
-        let (view, file) = (self.clone(), *file);
-        then(self.0.fs.open(cred, &file, access), move |open| {
-            Ok(view.file(file, open?))
+        let view = self.clone();
+        then(self.0.fs.open(cred, file, access), move |open| {
+            Ok(view.file(mark, open?))
         })
     }
 
@@ -200,12 +202,12 @@ impl FileSystem for View {
         let (cred, dir, name) = (cred.clone(), *dir, name.as_bytes().to_vec());
         Op::later(async move {
             let victim = seat.named(&cred, &dir, &name).await;
-            for file in victim.as_slice() {
+            for &file in victim.as_slice() {
                 seat.place.announce(file, Touch::META)?;
             }
             let at = Name::new(&name).map_err(|_| VfsError::BadName)?;
             let removed = seat.fs.remove(&cred, &dir, at).await;
-            for file in victim.as_slice() {
+            for &file in victim.as_slice() {
                 seat.place.report(file, Touch::META);
             }
             removed
@@ -231,13 +233,13 @@ impl FileSystem for View {
                 seat.named(&cred, &from_dir, &from).await,
                 seat.named(&cred, &to_dir, &to).await,
             ];
-            for file in touched.iter().flatten() {
+            for &file in touched.iter().flatten() {
                 seat.place.announce(file, Touch::META)?;
             }
             let old = Name::new(&from).map_err(|_| VfsError::BadName)?;
             let new = Name::new(&to).map_err(|_| VfsError::BadName)?;
             let renamed = seat.fs.rename(&cred, &from_dir, old, &to_dir, new).await;
-            for file in touched.iter().flatten() {
+            for &file in touched.iter().flatten() {
                 seat.place.report(file, Touch::META);
             }
             renamed
@@ -245,7 +247,8 @@ impl FileSystem for View {
     }
 
     fn link(&self, cred: &Cred, object: &Handle, dir: &Handle, name: Name<'_>) -> Op<DirChange> {
-        self.0.changing(object, Touch::META, || {
+        let file = self.0.place.mark(object);
+        self.0.changing(file, Touch::META, || {
             self.0.fs.link(cred, object, dir, name)
         })
     }
@@ -266,7 +269,8 @@ impl FileSystem for View {
         value: Bytes,
         how: SetXattr,
     ) -> Op<DirChange> {
-        self.0.changing(object, Touch::META, || {
+        let file = self.0.place.mark(object);
+        self.0.changing(file, Touch::META, || {
             self.0.fs.set_xattr(cred, object, name, value, how)
         })
     }
@@ -276,7 +280,8 @@ impl FileSystem for View {
     }
 
     fn remove_xattr(&self, cred: &Cred, object: &Handle, name: XattrName<'_>) -> Op<DirChange> {
-        self.0.changing(object, Touch::META, || {
+        let file = self.0.place.mark(object);
+        self.0.changing(file, Touch::META, || {
             self.0.fs.remove_xattr(cred, object, name)
         })
     }
@@ -286,8 +291,9 @@ impl FileSystem for View {
     }
 
     fn set_acl(&self, cred: &Cred, object: &Handle, acl: &Acl) -> Op<Attr> {
+        let file = self.0.place.mark(object);
         self.0
-            .changing(object, Touch::META, || self.0.fs.set_acl(cred, object, acl))
+            .changing(file, Touch::META, || self.0.fs.set_acl(cred, object, acl))
     }
 
     fn make_with_acl(
@@ -327,7 +333,8 @@ impl FileSystem for View {
         interest: Touch,
         watcher: Arc<dyn Watcher>,
     ) -> Op<Box<dyn Watch>> {
-        let ticket = match self.0.place.watch(file, interest, Arc::clone(&watcher)) {
+        let place = &self.0.place;
+        let ticket = match place.watch(place.mark(file), interest, Arc::clone(&watcher)) {
             Ok(ticket) => ticket,
             Err(error) => return Op::err(error),
         };

@@ -41,9 +41,14 @@ pub(super) struct Place {
 /// A watch in force.
 pub(super) struct Ticket {
     domain: Arc<Domain>,
-    file: Handle,
+    file: Mark,
     entry: Arc<Entry>,
 }
+
+/// Stands for a file within a domain, and is shorter than its handle. It may happen to stand for
+/// another one too: who watches either is told of both, which is once too often, never too seldom.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Mark(u64);
 
 struct Entry {
     view: u64,
@@ -54,7 +59,7 @@ struct Entry {
     delaying: Mutex<Option<Instant>>,
 }
 
-type Part = RwLock<HashMap<Handle, Vec<Arc<Entry>>>>;
+type Part = RwLock<HashMap<Mark, Vec<Arc<Entry>>>>;
 
 struct Watched {
     parts: [Part; PARTS],
@@ -71,18 +76,17 @@ impl Default for Watched {
 }
 
 impl Watched {
-    fn part(&self, file: &Handle) -> Option<&Part> {
-        let hash = self.hasher.hash_one(file);
-        self.parts.get(hash as usize % PARTS)
+    fn part(&self, Mark(file): Mark) -> Option<&Part> {
+        self.parts.get(file as usize % PARTS)
     }
 
     /// Watches of others than `view` for `touch`.
-    fn others(&self, view: u64, file: &Handle, touch: Touch) -> Vec<Arc<Entry>> {
+    fn others(&self, view: u64, file: Mark, touch: Touch) -> Vec<Arc<Entry>> {
         let Some(part) = self.part(file) else {
             return Vec::new();
         };
         let part = part.read();
-        let all = part.get(file).into_iter().flatten();
+        let all = part.get(&file).into_iter().flatten();
         all.filter(|entry| entry.view != view && !(entry.interest & touch).is_empty())
             .cloned()
             .collect()
@@ -105,12 +109,17 @@ impl Place {
         self.domain.views.load(Ordering::Relaxed) > 1
     }
 
+    /// What stands for a file of this domain.
+    pub(super) fn mark(&self, file: &Handle) -> Mark {
+        Mark(self.domain.watched.hasher.hash_one(file))
+    }
+
     fn is_watched(&self) -> bool {
         self.domain.watches.load(Ordering::Relaxed) != 0 && self.has_company()
     }
 
     /// Tells others what is about to be done to `file`; [`VfsError::TryLater`] if it is to wait.
-    pub(super) fn announce(&self, file: &Handle, touch: Touch) -> VfsResult<()> {
+    pub(super) fn announce(&self, file: Mark, touch: Touch) -> VfsResult<()> {
         if !self.is_watched() {
             return Ok(());
         }
@@ -124,7 +133,7 @@ impl Place {
     }
 
     /// Tells those who began to watch while `file` was changed.
-    pub(super) fn report(&self, file: &Handle, touch: Touch) {
+    pub(super) fn report(&self, file: Mark, touch: Touch) {
         // The change comes before the look at who watches, as there the watch comes before the
         // look at the file.
         fence(Ordering::SeqCst);
@@ -141,7 +150,7 @@ impl Place {
     /// Puts a watch on `file`.
     pub(super) fn watch(
         &self,
-        file: &Handle,
+        file: Mark,
         interest: Touch,
         watcher: Arc<dyn Watcher>,
     ) -> VfsResult<Ticket> {
@@ -159,13 +168,13 @@ impl Place {
             return Err(VfsError::TryLater);
         }
         part.write()
-            .entry(*file)
+            .entry(file)
             .or_default()
             .push(Arc::clone(&entry));
         fence(Ordering::SeqCst);
         Ok(Ticket {
             domain: Arc::clone(domain),
-            file: *file,
+            file,
             entry,
         })
     }
@@ -185,7 +194,7 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if let Some(part) = self.domain.watched.part(&self.file) {
+        if let Some(part) = self.domain.watched.part(self.file) {
             let mut part = part.write();
             if let Some(entries) = part.get_mut(&self.file) {
                 entries.retain(|entry| !Arc::ptr_eq(entry, &self.entry));
