@@ -22,6 +22,7 @@ use super::index::Index;
 use super::mounts::Mounts;
 use super::others::Others;
 use super::pace::Pace;
+use super::pool::Pool;
 use super::ranges::Ranges;
 use super::syncs::Syncs;
 use super::sys;
@@ -61,6 +62,8 @@ pub(super) struct Core {
     pub(super) mounts: Mounts,
     pub(super) syncs: Syncs,
     pub(super) pace: Pace,
+    /// Does what may sleep.
+    pub(super) pool: Pool,
     pub(super) changes: Changes,
     pub(super) others: Others,
     /// Whether changes are forced to the device before they are acknowledged.

@@ -1,8 +1,9 @@
 //! Open files: read, write, commit.
 
+use std::cell::RefCell;
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use dittofs_sdk::vfs::{
@@ -13,11 +14,10 @@ use parking_lot::MappedRwLockReadGuard;
 use rustix::fs::OFlags;
 use rustix::io::{Errno, IoSlice, ReadWriteFlags};
 
-use super::Local;
 use super::cache::Object;
 use super::core::{Core, Resolver, reopen, stat};
 use super::descriptors::Descriptor;
-use super::pool::Pool;
+use super::handles::Kept;
 use super::rights::By;
 use super::{errno, sys};
 
@@ -84,14 +84,16 @@ impl Core {
         let Resolver::Kernel(mount) = &self.resolver else {
             return Err(VfsError::Io);
         };
-        let kernel = self.handles.kernel_of(&open.handle).ok_or(VfsError::Io)?;
-        let flags = open_flags(open.access);
+        let kernel = self.handles.kernel_of_kept(&open.handle);
+        let kernel = kernel.ok_or(VfsError::Io)?;
+        let flags = open_flags(open.descriptor.access);
         let _busy = self.others.busy(open.fileid);
         self.identity.serve(|| {
             match sys::open_by_handle(mount.as_fd(), &kernel, flags).map_err(errno::vfs) {
                 Err(VfsError::Stale) => {
                     // Another file may have its number by now.
-                    let file = unnamed().filter(|file| file.handle == open.handle);
+                    let handle = open.handle()?;
+                    let file = unnamed().filter(|file| file.handle == handle);
                     reopen(file.ok_or(VfsError::Stale)?.as_fd(), flags)
                 }
                 done => done,
@@ -109,20 +111,20 @@ pub(super) fn open_flags(access: OpenAccess) -> OFlags {
     access | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC
 }
 
-/// An open file of a [`Local`].
-pub(super) struct LocalFile(Arc<Open>);
-
-/// What jobs of the pool share with the file.
+/// An open file of a directory. There are many, so that each is to be small.
 pub(super) struct Open {
     pub(super) core: Arc<Core>,
-    pub(super) pool: Arc<Pool>,
-    pub(super) handle: Handle,
+    /// For jobs of the pool, and whoever else keeps it.
+    pub(super) this: Weak<Self>,
     pub(super) fileid: u64,
-    pub(super) access: OpenAccess,
-    /// Who opened it: the kernel takes setuid away when anybody but the superuser writes.
-    pub(super) cred: Cred,
+    handle: Kept,
+    /// Who opened it, if for writing: the kernel takes setuid away when anybody but the superuser
+    /// writes.
+    writer: Option<Arc<Cred>>,
     pub(super) descriptor: Descriptor,
 }
+
+const _: () = assert!(size_of::<Open>() <= 72);
 
 /// An open file with its descriptor, which is not closed meanwhile.
 pub(super) struct InUse<'a> {
@@ -130,41 +132,40 @@ pub(super) struct InUse<'a> {
     fd: MappedRwLockReadGuard<'a, OwnedFd>,
 }
 
-impl LocalFile {
+impl Open {
     pub(super) fn share(
-        local: &Local,
+        core: &Arc<Core>,
         object: &Object,
         fd: OwnedFd,
         access: OpenAccess,
-        cred: Cred,
+        cred: &Cred,
     ) -> Arc<dyn File> {
-        let core = &local.core;
-        let open = Arc::new_cyclic(|open| Open {
+        Arc::new_cyclic(|this: &Weak<Self>| Self {
             core: Arc::clone(core),
-            pool: Arc::clone(&local.pool),
-            handle: object.handle,
+            this: this.clone(),
             fileid: object.fileid,
-            access,
-            cred,
+            handle: core.handles.keep(&object.handle),
+            writer: access.writes().then(|| shared(cred)),
             descriptor: Descriptor::new(
                 &core.descriptors,
                 fd,
-                core.can_open_again().then(|| open.clone()),
+                access,
+                core.can_open_again().then(|| this.clone()),
             ),
-        });
-        Arc::new(Self(open))
+        })
     }
 
     fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce(&InUse<'_>) -> VfsResult<T> + Send + 'static,
     ) -> Op<T> {
-        let Self(open) = self;
-        if !open.core.durable {
-            return open.in_use().and_then(|open| job(&open)).into();
+        if !self.core.durable {
+            return self.in_use().and_then(|open| job(&open)).into();
         }
-        let open = Arc::clone(open);
-        self.0.pool.run(move || job(&open.in_use()?))
+        let Some(open) = self.this.upgrade() else {
+            return Op::err(VfsError::Io);
+        };
+        self.core.pool.run(move || job(&open.in_use()?))
     }
 
     /// As [`run`](Self::run), with another open file of a directory.
@@ -173,34 +174,30 @@ impl LocalFile {
         source: &dyn File,
         job: impl FnOnce(&InUse<'_>, &InUse<'_>) -> VfsResult<T> + Send + 'static,
     ) -> Op<T> {
-        match source.find() {
-            Some(Self(source)) => {
-                let source = Arc::clone(source);
-                self.run(move |open| job(open, &source.in_use()?))
-            }
+        match source.find::<Self>().and_then(|open| open.this.upgrade()) {
+            Some(source) => self.run(move |open| job(open, &source.in_use()?)),
             None => Op::err(VfsError::CrossDevice),
         }
     }
 }
 
-impl File for LocalFile {
+impl File for Open {
     fn attr(&self) -> Op<Attr> {
-        match self.0.in_use_now() {
+        match self.in_use_now() {
             Some(open) => attr(&open).into(),
             None => self.run(attr),
         }
     }
 
     fn read(&self, offset: u64, count: u32, into: Buffer) -> Op<ReadOk> {
-        let Self(open) = self;
-        if !open.access.reads() {
+        if !self.descriptor.access.reads() {
             return Op::err(VfsError::AccessDenied);
         }
         let mut buffer = into;
         let count = count.min(MAX_READ);
         // What lives in memory is read at once.
-        let cached = if open.core.durable {
-            let open = open.in_use_now();
+        let cached = if self.core.durable {
+            let open = self.in_use_now();
             open.and_then(|open| open.read_cached(offset, count, &mut buffer))
         } else {
             None
@@ -215,8 +212,8 @@ impl File for LocalFile {
     }
 
     fn write(&self, offset: u64, data: Bytes, how: Stability) -> Op<Written> {
-        if self.0.is_quick(how, data.len())
-            && let Some(open) = self.0.in_use_now()
+        if self.is_quick(how, data.len())
+            && let Some(open) = self.in_use_now()
             && let Some(done) = open.core.pace.run(|| open.write(offset, &data, how))
         {
             return done.into();
@@ -261,27 +258,6 @@ impl File for LocalFile {
     }
 }
 
-#[cfg(test)]
-impl LocalFile {
-    pub(super) fn open(&self) -> &Open {
-        &self.0
-    }
-}
-
-impl Drop for LocalFile {
-    /// Closing the last descriptor of a removed file frees its blocks, which may take long.
-    fn drop(&mut self) {
-        let Self(open) = self;
-        if open.core.durable && open.is_unnamed() {
-            let last = Arc::clone(open);
-            drop(open.pool.run(move || {
-                drop(last);
-                Ok(())
-            }));
-        }
-    }
-}
-
 impl Open {
     /// Whether a write is one into the page cache, and no more than a thread is kept busy with.
     fn is_quick(&self, how: Stability, len: usize) -> bool {
@@ -295,10 +271,35 @@ impl Open {
     }
 
     /// With its descriptor.
-    pub(super) fn in_use(self: &Arc<Self>) -> VfsResult<InUse<'_>> {
+    pub(super) fn in_use(&self) -> VfsResult<InUse<'_>> {
         let fd = self.fd()?;
         Ok(InUse { open: self, fd })
     }
+
+    fn handle(&self) -> VfsResult<Handle> {
+        self.core.handles.kept(self.fileid, &self.handle)
+    }
+
+    /// Notes that data of the file were lost.
+    pub(super) fn lose(&self) {
+        if let Ok(handle) = self.handle() {
+            self.core.lose(&handle);
+        }
+    }
+
+    /// Who may write through it.
+    pub(super) fn writer(&self) -> VfsResult<&Cred> {
+        self.writer.as_deref().ok_or(VfsError::AccessDenied)
+    }
+}
+
+/// Shared by all opens of a caller. A thread mostly serves one many times.
+fn shared(cred: &Cred) -> Arc<Cred> {
+    thread_local!(static LAST: RefCell<Option<Arc<Cred>>> = const { RefCell::new(None) });
+    LAST.with_borrow_mut(|last| match last {
+        Some(last) if **last == *cred => Arc::clone(last),
+        last => Arc::clone(last.insert(Arc::new(cred.clone()))),
+    })
 }
 
 impl Deref for InUse<'_> {
@@ -379,7 +380,7 @@ impl InUse<'_> {
     }
 
     fn write(&self, offset: u64, data: &[u8], how: Stability) -> VfsResult<Written> {
-        self.check_writable()?;
+        let writer = self.writer()?;
         if offset > i64::MAX as u64 - data.len() as u64 {
             return Err(VfsError::FileTooBig);
         }
@@ -389,9 +390,9 @@ impl InUse<'_> {
             _ => ReadWriteFlags::empty(),
         };
         let _busy = self.core.others.busy(self.fileid);
-        let by = self.writes_as()?;
+        let by = self.writes_as(writer)?;
         let write = || self.write_all(offset, data, flags);
-        let count = self.core.run(by, &self.cred, write);
+        let count = self.core.run(by, writer, write);
         if how == Stability::Unstable {
             self.note_unsynced();
         }
@@ -404,9 +405,9 @@ impl InUse<'_> {
     }
 
     /// As whom to write: who opened the file may, and it matters to setuid and setgid only.
-    fn writes_as(&self) -> VfsResult<By> {
+    fn writes_as(&self, writer: &Cred) -> VfsResult<By> {
         let identity = &self.core.identity;
-        if identity.is_caller() && !identity.is_like_server(&self.cred) {
+        if identity.is_caller() && !identity.is_like_server(writer) {
             let mode = u32::from(stat(self.as_fd())?.stx_mode);
             if mode & (posix::SETUID | posix::SETGID) != 0 {
                 return Ok(By::Caller);
@@ -425,7 +426,7 @@ impl InUse<'_> {
                 Err(Errno::INTR) => {}
                 Err(error) => {
                     if error == Errno::IO {
-                        self.core.lose(&self.handle);
+                        self.lose();
                     }
                     // What was written before the error is acknowledged; the next write tells.
                     if done == 0 || error == Errno::IO {
@@ -439,11 +440,11 @@ impl InUse<'_> {
     }
 
     fn truncate(&self, size: u64) -> VfsResult<Attr> {
-        self.check_writable()?;
+        let (writer, handle) = (self.writer()?, self.handle()?);
         let _busy = self.core.others.busy(self.fileid);
         self.core
             .identity
-            .act(&self.cred, || self.core.resize(&self.handle, self, size))?;
+            .act(writer, || self.core.resize(&handle, self, size))?;
         self.core.changed(self.fileid, self.as_fd())?;
         self.settle()?;
         attr(self)
@@ -456,7 +457,7 @@ impl InUse<'_> {
         }
         self.descriptor.note_sync();
         rustix::fs::fsync(self).map_err(|_| {
-            self.core.lose(&self.handle);
+            self.lose();
             VfsError::Io
         })
     }
@@ -465,14 +466,6 @@ impl InUse<'_> {
     pub(super) fn note_unsynced(&self) {
         if self.core.durable {
             self.descriptor.note_unsynced();
-        }
-    }
-
-    pub(super) fn check_writable(&self) -> VfsResult<()> {
-        if self.access.writes() {
-            Ok(())
-        } else {
-            Err(VfsError::AccessDenied)
         }
     }
 }
@@ -487,13 +480,13 @@ pub(super) fn commit(open: &InUse<'_>) -> VfsResult<()> {
     if !open.core.durable {
         return Ok(());
     }
-    if open.core.has_lost(&open.handle) {
+    if open.core.has_lost(&open.handle()?) {
         return Err(VfsError::Io);
     }
     open.descriptor.note_sync();
     open.core.syncs.share((open.fileid, true), || {
         rustix::fs::fdatasync(open).map_err(|_| {
-            open.core.lose(&open.handle);
+            open.lose();
             VfsError::Io
         })
     })

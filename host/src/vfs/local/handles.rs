@@ -35,6 +35,19 @@ pub(super) struct Parts {
     pub(super) kernel: FileHandle,
 }
 
+/// Bytes of the kernel's handles on ext4, XFS and tmpfs.
+const SHORT: usize = 13;
+
+/// What has to be kept of the handle of an open file, which knows its number: mostly that is little.
+pub(super) enum Kept {
+    Short {
+        kind: u8,
+        len: u8,
+        bytes: [u8; SHORT],
+    },
+    Long(Box<Handle>),
+}
+
 impl Handles {
     /// For the file system of `dir`, if it has handles at all.
     pub(super) fn probe(dir: BorrowedFd<'_>, key: Option<[u8; 32]>) -> Result<Self, Errno> {
@@ -54,11 +67,15 @@ impl Handles {
         fileid: u64,
     ) -> VfsResult<Handle> {
         let kernel = sys::name_to_handle(dir, name, self.identity_only).map_err(errno::vfs)?;
+        self.make(fileid, kernel.kind(), kernel.bytes())
+    }
+
+    fn make(&self, fileid: u64, kind: i32, kernel: &[u8]) -> VfsResult<Handle> {
         let mut bytes = Vec::with_capacity(Handle::MAX);
         bytes.push(VERSION);
-        bytes.extend(kernel.kind().to_be_bytes());
+        bytes.extend(kind.to_be_bytes());
         bytes.extend(fileid.to_be_bytes());
-        bytes.extend(kernel.bytes());
+        bytes.extend(kernel);
         if let Some(key) = &self.key {
             let tag = tag(key, &bytes);
             bytes.extend(tag);
@@ -89,6 +106,42 @@ impl Handles {
         unsigned(signed).map(|parts| parts.kernel)
     }
 
+    /// Keeps a handle that this backend made.
+    pub(super) fn keep(&self, handle: &Handle) -> Kept {
+        let short = || {
+            let kernel = self.kernel_of(handle)?;
+            let from = kernel.bytes();
+            let mut bytes = [0; SHORT];
+            bytes.get_mut(..from.len())?.copy_from_slice(from);
+            Some(Kept::Short {
+                kind: u8::try_from(kernel.kind()).ok()?,
+                len: from.len() as u8,
+                bytes,
+            })
+        };
+        short().unwrap_or_else(|| Kept::Long(Box::new(*handle)))
+    }
+
+    /// The handle that was kept, of the object `fileid`.
+    pub(super) fn kept(&self, fileid: u64, kept: &Kept) -> VfsResult<Handle> {
+        match kept {
+            Kept::Short { kind, len, bytes } => {
+                self.make(fileid, i32::from(*kind), used(bytes, *len))
+            }
+            Kept::Long(handle) => Ok(**handle),
+        }
+    }
+
+    /// The kernel's part of a handle that was kept.
+    pub(super) fn kernel_of_kept(&self, kept: &Kept) -> Option<FileHandle> {
+        match kept {
+            Kept::Short { kind, len, bytes } => {
+                FileHandle::new(i32::from(*kind), used(bytes, *len))
+            }
+            Kept::Long(handle) => self.kernel_of(handle),
+        }
+    }
+
     fn read(&self, bytes: &[u8]) -> Option<Parts> {
         let signed = match &self.key {
             None => bytes,
@@ -102,6 +155,10 @@ impl Handles {
         };
         unsigned(signed)
     }
+}
+
+fn used(bytes: &[u8; SHORT], len: u8) -> &[u8] {
+    bytes.get(..usize::from(len)).unwrap_or_default()
 }
 
 fn unsigned(bytes: &[u8]) -> Option<Parts> {
@@ -148,6 +205,28 @@ mod tests {
         }
         let other = Handles::probe(dir.as_fd(), Some([8; 32])).unwrap();
         assert_eq!(other.parse(&handle).err(), Some(VfsError::BadHandle));
+    }
+
+    #[test]
+    fn what_was_kept_of_a_handle_is_all_of_it() {
+        let dir = tempfile::tempfile().unwrap();
+        for key in [None, Some([1; 32])] {
+            let handles = Handles::probe(dir.as_fd(), key).unwrap();
+            let kinds = [1, i32::from(u8::MAX), i32::from(u8::MAX) + 1];
+            let lengths = [0, SHORT, SHORT + 1, 80];
+            for (kind, len) in kinds
+                .into_iter()
+                .flat_map(|kind| lengths.map(|len| (kind, len)))
+            {
+                let handle = handles.make(42, kind, &vec![9; len]).unwrap();
+                let kept = handles.keep(&handle);
+                let is_long = kind > u8::MAX.into() || len > SHORT;
+                assert_eq!(matches!(kept, Kept::Long(_)), is_long);
+                assert_eq!(handles.kept(42, &kept), Ok(handle));
+                let kernel = handles.kernel_of_kept(&kept).unwrap();
+                assert_eq!((kernel.kind(), kernel.bytes().len()), (kind, len));
+            }
+        }
     }
 
     #[test]

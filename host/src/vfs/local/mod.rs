@@ -90,7 +90,7 @@ use self::cache::{Cache, Object};
 use self::change::Changes;
 use self::core::{Core, Resolver};
 pub use self::descriptors::{Census, Descriptors};
-use self::file::LocalFile;
+use self::file::Open;
 use self::handles::Handles;
 use self::identity::Identity;
 use self::index::Index;
@@ -183,10 +183,8 @@ fn open_core(dir: &Path, options: &Options) -> Result<Local, LocalError> {
         path: dir.into(),
         error: std::io::Error::other(error),
     })?;
-    let pool = Pool::new(options.threads, options.queue);
     Ok(Local {
         core: Arc::new(core),
-        pool: Arc::new(pool),
     })
 }
 
@@ -222,6 +220,7 @@ fn start(fd: OwnedFd, handles: Handles, options: &Options) -> VfsResult<Core> {
         walked: Walked::default(),
         syncs: Syncs::new(fd.as_fd(), device),
         pace: Pace::default(),
+        pool: Pool::new(options.threads, options.queue),
         mounts: Mounts::new(),
         changes: if durable {
             Changes::probe(fd.as_fd())
@@ -276,7 +275,6 @@ fn is_volatile(dir: BorrowedFd<'_>) -> bool {
 #[derive(Clone)]
 struct Local {
     core: Arc<Core>,
-    pool: Arc<Pool>,
 }
 
 impl Local {
@@ -286,7 +284,7 @@ impl Local {
         job: impl FnOnce(&Local) -> VfsResult<T> + Send + 'static,
     ) -> Op<T> {
         let local = self.clone();
-        self.pool.run(move || job(&local))
+        self.core.pool.run(move || job(&local))
     }
 
     /// Runs what sleeps only if the file system is on a device, or objects must be searched for.
@@ -404,7 +402,7 @@ impl FileSystem for Local {
         let open = move |fs: &Local, object: Arc<Object>, cred: &Cred| {
             fs.core.descriptors.make_way()?;
             let fd = fs.core.open_file(cred, &object, access)?;
-            Ok(LocalFile::share(fs, &object, fd, access, cred.clone()))
+            Ok(Open::share(&fs.core, &object, fd, access, cred))
         };
         if let Some(hot) = self.core.hot(file) {
             return open(self, hot, cred).into();
@@ -635,7 +633,7 @@ impl Local {
                 handle: object.handle,
                 attr,
             };
-            let file = LocalFile::share(fs, &object, fd, access, cred);
+            let file = Open::share(&fs.core, &object, fd, access, &cred);
             Ok(Created {
                 node,
                 file,

@@ -4,7 +4,7 @@
 use std::num::NonZeroU64;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use dittofs_sdk::vfs::{Advice, Capabilities, Content, Extent, VfsError, VfsResult};
+use dittofs_sdk::vfs::{Advice, Capabilities, Content, Cred, Extent, VfsError, VfsResult};
 use rustix::fs::{FallocateFlags, Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
 
@@ -112,13 +112,13 @@ impl InUse<'_> {
     }
 
     fn fallocate(&self, how: FallocateFlags, offset: u64, count: u64) -> VfsResult<()> {
-        self.check_writable()?;
+        let writer = self.writer()?;
         addressable(offset, count)?;
         if count == 0 {
             return Ok(());
         }
         let _busy = self.core.others.busy(self.fileid);
-        self.core.identity.act(&self.cred, || {
+        self.core.identity.act(writer, || {
             rustix::fs::fallocate(self, how, offset, count).map_err(errno::vfs)
         })?;
         self.core.changed(self.fileid, self.as_fd())?;
@@ -133,14 +133,14 @@ impl InUse<'_> {
         count: u64,
     ) -> VfsResult<()> {
         self.need(Capabilities::CLONE)?;
-        self.check_source(source)?;
+        let writer = self.writer_from(source)?;
         addressable(from, count).map_err(|_| VfsError::Invalid)?;
         addressable(to, count)?;
         let _busy = (
             self.core.others.busy(self.fileid),
             source.core.others.busy(source.fileid),
         );
-        self.core.identity.act(&self.cred, || {
+        self.core.identity.act(writer, || {
             sys::clone_range(self.as_fd(), to, source.as_fd(), from, count).map_err(errno::vfs)
         })?;
         self.core.changed(self.fileid, self.as_fd())?;
@@ -154,14 +154,14 @@ impl InUse<'_> {
         to: u64,
         count: u64,
     ) -> VfsResult<u64> {
-        self.check_source(source)?;
+        let writer = self.writer_from(source)?;
         let size = stat(source.as_fd())?.stx_size;
         let count = count.min(size.saturating_sub(from));
         if count == 0 {
             return Ok(0);
         }
         addressable(to, count)?;
-        if source.handle == self.handle && from.abs_diff(to) < count {
+        if source.id() == self.id() && from.abs_diff(to) < count {
             return Err(VfsError::Invalid);
         }
         let _busy = (
@@ -174,10 +174,7 @@ impl InUse<'_> {
                 Some(Extent { content, end }) => {
                     let count = count.min(end - from);
                     if content == Content::Hole {
-                        let copied = self
-                            .core
-                            .identity
-                            .act(&self.cred, || self.copy_hole(to, count));
+                        let copied = self.core.identity.act(writer, || self.copy_hole(to, count));
                         self.note_unsynced();
                         copied?;
                         self.core.changed(self.fileid, self.as_fd())?;
@@ -190,7 +187,7 @@ impl InUse<'_> {
         } else {
             count
         };
-        let copied = self.core.identity.act(&self.cred, || {
+        let copied = self.core.identity.act(writer, || {
             self.copy_data(source, from, to, count.min(MAX_COPY))
         });
         self.note_unsynced();
@@ -207,7 +204,7 @@ impl InUse<'_> {
             .map(|copied| copied as u64)
             .map_err(|error| {
                 if error == Errno::IO {
-                    self.core.lose(&self.handle);
+                    self.lose();
                 }
                 errno::vfs(error)
             })
@@ -249,10 +246,11 @@ impl InUse<'_> {
         }
     }
 
-    fn check_source(&self, source: &Self) -> VfsResult<()> {
-        self.check_writable()?;
-        if source.access.reads() {
-            Ok(())
+    /// Who may write here what is read there.
+    fn writer_from(&self, source: &Self) -> VfsResult<&Cred> {
+        let writer = self.writer()?;
+        if source.descriptor.access.reads() {
+            Ok(writer)
         } else {
             Err(VfsError::AccessDenied)
         }

@@ -21,11 +21,12 @@ mod tests;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Weak};
 
-use dittofs_sdk::vfs::{VfsError, VfsResult};
+use dittofs_sdk::vfs::{OpenAccess, VfsError, VfsResult};
 use parking_lot::{
     MappedRwLockReadGuard, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard,
 };
@@ -78,9 +79,13 @@ struct Closed {
 #[derive(Default)]
 struct Ring {
     places: Vec<Option<Weak<Open>>>,
-    free: Vec<u32>,
+    free: Vec<Place>,
     hand: usize,
 }
+
+/// Counted from 1.
+#[derive(Clone, Copy)]
+struct Place(NonZeroU32);
 
 /// What the process has of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -226,9 +231,9 @@ impl Descriptors {
         if earlier >= MOST_SYNCS {
             return;
         }
-        let pool = Arc::clone(&open.pool);
+        let core = Arc::clone(&open.core);
         // If the pool has no room for it, somebody else is closed.
-        drop(pool.run(move || {
+        drop(core.pool.run(move || {
             let _syncing = syncing;
             // An error is remembered for those who commit.
             let done = commit(&open.in_use()?);
@@ -328,20 +333,25 @@ impl Drop for Syncing {
 
 impl Ring {
     /// The place that `open` gets, if there is any.
-    fn add(&mut self, open: Weak<Open>) -> Option<u32> {
+    fn add(&mut self, open: Weak<Open>) -> Option<Place> {
         if let Some(place) = self.free.pop() {
-            *self.places.get_mut(place as usize)? = Some(open);
+            *self.at(place)? = Some(open);
             return Some(place);
         }
-        let place = u32::try_from(self.places.len()).ok()?;
+        let count = u32::try_from(self.places.len()).ok()?;
+        let place = NonZeroU32::new(count.checked_add(1)?)?;
         self.places.push(Some(open));
-        Some(place)
+        Some(Place(place))
+    }
+
+    fn at(&mut self, Place(number): Place) -> Option<&mut Option<Weak<Open>>> {
+        self.places.get_mut(number.get() as usize - 1)
     }
 
     /// What it answers is to be dropped after the lock.
     #[must_use]
-    fn remove(&mut self, place: u32) -> Option<Weak<Open>> {
-        let gone = self.places.get_mut(place as usize)?.take()?;
+    fn remove(&mut self, place: Place) -> Option<Weak<Open>> {
+        let gone = self.at(place)?.take()?;
         self.free.push(place);
         Some(gone)
     }
@@ -364,26 +374,34 @@ pub(super) struct Descriptor {
     used: AtomicBool,
     /// Whether something was written through it that was not synced.
     unsynced: AtomicBool,
+    /// What the file is open for.
+    pub(super) access: OpenAccess,
 }
 
 enum State {
     Open {
         fd: OwnedFd,
         /// In the ring; none if it stays open.
-        place: Option<u32>,
+        place: Option<Place>,
     },
     Closed,
 }
 
 impl Descriptor {
     /// Of an open that is being made; `closable` is how it will be found, if it can be opened again.
-    pub(super) fn new(all: &Descriptors, fd: OwnedFd, closable: Option<Weak<Open>>) -> Self {
+    pub(super) fn new(
+        all: &Descriptors,
+        fd: OwnedFd,
+        access: OpenAccess,
+        closable: Option<Weak<Open>>,
+    ) -> Self {
         all.count.fetch_add(1, Ordering::Relaxed);
         let place = closable.and_then(|open| all.ring.lock().add(open));
         Self {
             state: RwLock::new(State::Open { fd, place }),
             used: AtomicBool::new(true),
             unsynced: AtomicBool::new(false),
+            access,
         }
     }
 
@@ -426,12 +444,12 @@ fn held(state: RwLockReadGuard<'_, State>) -> Option<MappedRwLockReadGuard<'_, O
 }
 
 impl Open {
-    fn id(&self) -> FileId {
+    pub(super) fn id(&self) -> FileId {
         (self.core.device, self.fileid)
     }
 
     /// The descriptor, opened again if it is closed.
-    pub(super) fn fd(self: &Arc<Self>) -> VfsResult<MappedRwLockReadGuard<'_, OwnedFd>> {
+    pub(super) fn fd(&self) -> VfsResult<MappedRwLockReadGuard<'_, OwnedFd>> {
         if let Some(fd) = self.descriptor.get() {
             return Ok(fd);
         }
@@ -444,7 +462,7 @@ impl Open {
             all.make_way_below(all.for_all())?;
             let fd = self.core.open_again(self, || all.unnamed(self.id()))?;
             let mut state = RwLockUpgradableReadGuard::upgrade(state);
-            let place = all.ring.lock().add(Arc::downgrade(self));
+            let place = all.ring.lock().add(self.this.clone());
             *state = State::Open { fd, place };
             all.count.fetch_add(1, Ordering::Relaxed);
             all.reopens.fetch_add(1, Ordering::Relaxed);
@@ -456,28 +474,49 @@ impl Open {
     }
 
     /// Whether closing it frees what the file holds.
-    pub(super) fn is_unnamed(&self) -> bool {
-        match self.descriptor.get() {
-            Some(fd) => stat(fd.as_fd()).is_ok_and(|stat| stat.stx_nlink == 0),
-            None => self.core.descriptors.unnamed(self.id()).is_some(),
+    fn frees(&self, state: &State) -> bool {
+        match state {
+            State::Open { fd, .. } => stat(fd.as_fd()).is_ok_and(|stat| stat.stx_nlink == 0),
+            State::Closed => self.core.descriptors.unnamed(self.id()).is_some(),
         }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        let file = self.id();
-        let all = &self.core.descriptors;
-        let this = match self.descriptor.state.get_mut() {
-            State::Open { place, .. } => {
-                all.count.fetch_sub(1, Ordering::Relaxed);
-                place.and_then(|place| all.ring.lock().remove(place))
-            }
-            State::Closed => {
-                all.not_closed(file);
-                None
-            }
+        let state = std::mem::replace(self.descriptor.state.get_mut(), State::Closed);
+        let frees = self.core.durable && self.frees(&state);
+        let ending = Ending {
+            all: Arc::clone(&self.core.descriptors),
+            file: self.id(),
+            state,
         };
-        drop(this);
+        // To free the blocks of a file may take long.
+        if frees {
+            drop(self.core.pool.run(move || {
+                drop(ending);
+                Ok(())
+            }));
+        }
+    }
+}
+
+/// What an open leaves.
+struct Ending {
+    all: Arc<Descriptors>,
+    file: FileId,
+    state: State,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        match self.state {
+            State::Open { place, .. } => {
+                self.all.count.fetch_sub(1, Ordering::Relaxed);
+                let this = place.and_then(|place| self.all.ring.lock().remove(place));
+                drop(this);
+            }
+            State::Closed => self.all.not_closed(self.file),
+        }
     }
 }

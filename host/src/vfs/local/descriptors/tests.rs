@@ -246,9 +246,9 @@ fn an_error_of_unsynced_data_reaches_who_commits() {
     for (handle, file) in &files {
         // What was closed was synced before; what was not synced is open.
         let closed = place.descriptors.closed.lock();
-        let file = file.find::<super::super::file::LocalFile>().unwrap();
-        let is_closed = closed.contains_key(&file.open().id());
-        assert!(!is_closed || !file.open().descriptor.is_unsynced());
+        let open = file.find::<Open>().unwrap();
+        let is_closed = closed.contains_key(&open.id());
+        assert!(!is_closed || !open.descriptor.is_unsynced());
         drop(closed);
         place.local.core.lose(handle);
     }
