@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use dittofs_api::NOBODY;
+use dittofs_api::{MAX_ATTRIBUTE_CACHE_MS, NOBODY};
 
 /// Administers a DittoFS host.
 #[derive(Debug, Parser)]
@@ -231,6 +231,16 @@ pub(crate) struct ShareCreate {
     pub(crate) share: ShareName,
     #[command(flatten)]
     pub(crate) source: Source,
+    /// For how many milliseconds the host may tell attributes of a directory's files again without a look;
+    /// changes by other programs on its machine are seen so much later
+    #[arg(
+        long,
+        value_name = "MS",
+        default_value_t = 0,
+        value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_ATTRIBUTE_CACHE_MS)),
+        conflicts_with = "memory"
+    )]
+    pub(crate) attribute_cache: u32,
     /// Refuse changes
     #[arg(long)]
     pub(crate) read_only: bool,
@@ -422,5 +432,27 @@ mod tests {
         assert!(parsed("dfsctl share create /s --path /d").is_ok());
         assert!(parsed("dfsctl share create /s").is_err());
         assert!(parsed("dfsctl share create /s --memory --path /d").is_err());
+    }
+
+    #[test]
+    fn a_directory_alone_has_an_attribute_cache() {
+        let bound = |flags: &str| {
+            let cli = parsed(&format!("dfsctl share create /s {flags}"))?;
+            let Command::Share(ShareCommand::Create(create)) = cli.command else {
+                panic!()
+            };
+            Ok::<u32, clap::Error>(create.attribute_cache)
+        };
+        assert_eq!(bound("--path /d").unwrap(), 0);
+        assert_eq!(bound("--path /d --attribute-cache 60000").unwrap(), 60_000);
+        for flags in [
+            "--path /d --attribute-cache 60001",
+            "--path /d --attribute-cache -1",
+            "--path /d --attribute-cache",
+            "--memory --attribute-cache 0",
+            "--attribute-cache 1",
+        ] {
+            assert!(bound(flags).is_err(), "{flags}");
+        }
     }
 }

@@ -352,6 +352,12 @@ fn share_grid(share: &Share) -> Grid {
     fact("name", share.name.clone());
     fact("id", share.id.to_string());
     fact("source", source(&share.backend));
+    if let Backend::Local {
+        attribute_cache_ms, ..
+    } = &share.backend
+    {
+        fact("attribute cache", format!("{attribute_cache_ms} ms"));
+    }
     fact("access", access(share));
     fact("squash", word(&share.squash));
     fact(
@@ -439,7 +445,7 @@ fn copies_grid(copies: &[CopyJob]) -> Grid {
 
 fn source(backend: &Backend) -> String {
     match backend {
-        Backend::Local { path } => path.clone(),
+        Backend::Local { path, .. } => path.clone(),
         Backend::Memory {} => "memory".to_owned(),
     }
 }

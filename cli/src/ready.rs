@@ -39,7 +39,7 @@ pub(crate) enum Request {
     Reset(String, Option<String>),
     Shares,
     Share(String),
-    Create(ShareCreate),
+    Create(Box<ShareCreate>),
     Remove(String),
     Grace,
     EndGrace,
@@ -100,13 +100,15 @@ fn share(command: ShareCommand) -> Result<Request, Error> {
         ShareCommand::List => Request::Shares,
         ShareCommand::Show(share) => Request::Share(share.name),
         ShareCommand::Remove(share) => Request::Remove(share.name),
-        ShareCommand::Create(create) => Request::Create(ShareCreate {
+        ShareCommand::Create(create) => Request::Create(Box::new(ShareCreate {
             name: create.share.name,
-            backend: create
-                .source
-                .path
-                .as_deref()
-                .map_or(Ok(Backend::Memory {}), local)?,
+            backend: match create.source.path {
+                Some(path) => Backend::Local {
+                    path: absolute(&path)?,
+                    attribute_cache_ms: create.attribute_cache,
+                },
+                None => Backend::Memory {},
+            },
             read_only: create.read_only,
             squash: match create.squash {
                 args::Squash::None => Squash::None,
@@ -116,19 +118,18 @@ fn share(command: ShareCommand) -> Result<Request, Error> {
             anonymous_uid: create.anonymous_uid,
             anonymous_gid: create.anonymous_gid,
             clients: create.clients,
-        }),
+        })),
     })
 }
 
 /// The host has another working directory than we.
-fn local(path: &Path) -> Result<Backend, Error> {
+fn absolute(path: &Path) -> Result<String, Error> {
     let wrong = |reason: &str| Error::Usage(format!("--path {}: {reason}", path.display()));
     let absolute = std::path::absolute(path).map_err(|error| wrong(&error.to_string()))?;
-    let path = absolute
+    absolute
         .into_os_string()
         .into_string()
-        .map_err(|_| wrong("must be UTF-8"))?;
-    Ok(Backend::Local { path })
+        .map_err(|_| wrong("must be UTF-8"))
 }
 
 fn is_colored() -> bool {

@@ -316,7 +316,13 @@ fn shares_are_made_and_removed() {
     let here = std::env::current_dir().unwrap().join("some/where");
     assert_eq!(
         change(&host).1["backend"],
-        json!({ "type": "local", "path": here })
+        json!({ "type": "local", "path": here, "attribute_cache_ms": 0 })
+    );
+    let words = ["share", "create", "/a/b", "--path", "/d"];
+    ok(&host.dfsctl(&[&words[..], &["--attribute-cache", "250"]].concat()));
+    assert_eq!(
+        change(&host).1["backend"],
+        json!({ "type": "local", "path": "/d", "attribute_cache_ms": 250 })
     );
     ok(&host.dfsctl(&["share", "show", "/a/b"]));
     ok(&host.dfsctl(&["share", "remove", "/a/b"]));
@@ -435,6 +441,23 @@ fn a_wrong_command_line_is_a_usage_error() {
     for words in [
         &["adapter", "lst"][..],
         &["share", "create", "/x"],
+        &[
+            "share",
+            "create",
+            "/x",
+            "--memory",
+            "--attribute-cache",
+            "1",
+        ],
+        &[
+            "share",
+            "create",
+            "/x",
+            "--path",
+            "/d",
+            "--attribute-cache",
+            "60001",
+        ],
         &["status", "-o", "xml"],
         &[],
         &["--server", "ftp://x", "status"],

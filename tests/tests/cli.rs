@@ -180,7 +180,12 @@ fn a_share_is_made_lasts_and_is_removed() -> Result<()> {
     let directory = site.path("exported");
     std::fs::create_dir(&directory)?;
     let path = directory.to_str().context("path")?;
-    let exported = site.ask(&["share", "create", "/dir", "--path", path])?;
+    let words = ["share", "create", "/dir", "--path", path];
+    let exported = site.ask(&[&words[..], &["--attribute-cache", "250"]].concat())?;
+    ensure!(
+        exported["backend"]["attribute_cache_ms"] == json!(250),
+        "{exported}"
+    );
 
     host.terminate(PATIENCE)?;
     let _host = site.serve(ANY_PORT.iter().chain(&["--share", "/mine=memory"]))?;

@@ -37,7 +37,7 @@ fn adapters() -> Vec<Adapter> {
 
 fn shares() -> Vec<Share> {
     serde_json::from_value(json!([
-        { "id": "00000000-0000-0000-0000-000000000001", "name": "/export", "backend": { "type": "local", "path": "/srv/a b" },
+        { "id": "00000000-0000-0000-0000-000000000001", "name": "/export", "backend": { "type": "local", "path": "/srv/a b", "attribute_cache_ms": 250 },
           "read_only": false, "squash": "root", "anonymous_uid": 65534, "anonymous_gid": 65534, "clients": [], "origin": "stored" },
         { "id": "00000000-0000-0000-0000-000000000002", "name": "/s", "backend": { "type": "memory" },
           "read_only": true, "squash": "none", "anonymous_uid": 1, "anonymous_gid": 2,
@@ -123,6 +123,9 @@ NAME SOURCE ACCESS SQUASH CLIENTS ORIGIN NOTE
         one.contains("anonymous: 1:2") && one.contains("not exported: no such directory"),
         "{one}"
     );
+    assert!(!one.contains("attribute cache"), "{one}");
+    let one = squeeze_columns(&share_grid(&shares()[0]).text(PLAIN));
+    assert!(one.contains("\nattribute cache: 250 ms\n"), "{one}");
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub use path::{API_PREFIX, adapter_path, component, share_path};
 pub use problem::{PROBLEM_CONTENT_TYPE, Problem};
 pub use run::{DEFAULT_API, DEFAULT_METRICS, RUN_FILE, RunInfo, TOKEN_FILE, default_state_dir};
 pub use settings::{Applied, Defaults, Fields, Range, Settings, SettingsSchema};
-pub use share::{Backend, NOBODY, Origin, Share, ShareCreate, Squash};
+pub use share::{Backend, MAX_ATTRIBUTE_CACHE_MS, NOBODY, Origin, Share, ShareCreate, Squash};
 
 /// The longest request body, in bytes, that the host reads.
 pub const MAX_BODY: u64 = 1 << 20;

@@ -6,6 +6,9 @@ use uuid::Uuid;
 /// The user and the group that squashed requests run as unless told otherwise.
 pub const NOBODY: u32 = 65534;
 
+/// The largest [`attribute_cache_ms`](Backend::Local::attribute_cache_ms): a minute, in milliseconds.
+pub const MAX_ATTRIBUTE_CACHE_MS: u32 = 60_000;
+
 /// One exported file system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Share {
@@ -40,6 +43,11 @@ pub enum Backend {
     Local {
         /// Its absolute path.
         path: String,
+        /// For how many milliseconds attributes may be told again without a look at the file: a change by
+        /// another program of the machine may be seen so much later. At most [`MAX_ATTRIBUTE_CACHE_MS`];
+        /// with 0 every answer is looked up.
+        #[serde(default)]
+        attribute_cache_ms: u32,
     },
     /// Memory, gone when the host stops.
     Memory {},
@@ -113,16 +121,37 @@ mod tests {
     }
 
     #[test]
+    fn attributes_are_looked_up_unless_told_otherwise() {
+        let backend: Backend = serde_json::from_str(r#"{"type":"local","path":"/d"}"#).unwrap();
+        let local = |attribute_cache_ms| Backend::Local {
+            path: "/d".to_owned(),
+            attribute_cache_ms,
+        };
+        assert_eq!(backend, local(0));
+        assert_eq!(
+            serde_json::to_string(&backend).unwrap(),
+            r#"{"type":"local","path":"/d","attribute_cache_ms":0}"#
+        );
+        let bounded = r#"{"type":"local","path":"/d","attribute_cache_ms":250}"#;
+        assert_eq!(
+            serde_json::from_str::<Backend>(bounded).unwrap(),
+            local(250)
+        );
+    }
+
+    #[test]
     fn misspelt_fields_of_a_share_are_refused() {
         let bad = r#"{"name":"/s","backend":{"type":"local","path":"/d"},"readonly":true}"#;
         let error = serde_json::from_str::<ShareCreate>(bad)
             .unwrap_err()
             .to_string();
         assert!(error.contains("readonly"), "{error}");
-        let bad = r#"{"name":"/s","backend":{"type":"memory","path":"/d"}}"#;
-        let error = serde_json::from_str::<ShareCreate>(bad)
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains("path"), "{error}");
+        for (field, value) in [("path", r#""/d""#), ("attribute_cache_ms", "0")] {
+            let bad = format!(r#"{{"name":"/s","backend":{{"type":"memory","{field}":{value}}}}}"#);
+            let error = serde_json::from_str::<ShareCreate>(&bad)
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(field), "{error}");
+        }
     }
 }

@@ -55,8 +55,10 @@ pub struct Serve {
     #[arg(long, value_name = "DIR")]
     pub adapter_dir: Vec<PathBuf>,
 
-    /// A share of this run: /NAME=DIR|memory[,ro][,squash=none|root|all][,clients=CIDR[+CIDR…]];
-    /// repeatable [env: DITTOFS_SHARES, separated by spaces]
+    /// A share of this run:
+    /// /NAME=DIR|memory[,ro][,squash=none|root|all][,clients=CIDR[+CIDR…]][,attribute_cache=MS];
+    /// attribute_cache, of a DIR, is for how many milliseconds its attributes may be told again without a look
+    /// at the file; repeatable [env: DITTOFS_SHARES, separated by spaces]
     #[arg(long, value_name = "SHARE")]
     pub share: Vec<String>,
 

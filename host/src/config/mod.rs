@@ -221,7 +221,7 @@ fn shares(
 
 /// What `dittofs serve DIR` exports: to this machine alone.
 fn export(dir: &Path) -> Result<ShareSpec, FieldError> {
-    let mut spec = ShareSpec::new("/export".parse()?, Backend::Local(dir.to_owned()));
+    let mut spec = ShareSpec::new("/export".parse()?, Backend::local(dir));
     spec.clients = ["127.0.0.0/8", "::1/128"]
         .iter()
         .filter_map(|text| text.parse().ok())

@@ -107,8 +107,31 @@ fn a_share_of_the_command_line_replaces_one_of_the_file() {
         &none,
     )
     .unwrap();
-    assert_eq!(config.shares[0].backend, Backend::Local("/flag".into()));
-    assert_eq!(config.shares[1].backend, Backend::Local("/file".into()));
+    assert_eq!(config.shares[0].backend, Backend::local("/flag"));
+    assert_eq!(config.shares[1].backend, Backend::local("/file"));
+}
+
+#[test]
+fn every_source_may_bound_the_attribute_cache_of_a_share() {
+    let env =
+        |name: &str| (name == "DITTOFS_SHARES").then(|| "/b=/env,attribute_cache=2 /c=/env".into());
+    let config = with_file(
+        "shares = ['/a=/file,attribute_cache=1']",
+        &["--share", "/d=/flag,ro,attribute_cache=60000"],
+        &env,
+    )
+    .unwrap();
+    let bounds: Vec<u32> = config
+        .shares
+        .iter()
+        .map(|share| match &share.backend {
+            Backend::Local {
+                attribute_cache, ..
+            } => attribute_cache.millis(),
+            Backend::Memory => unreachable!(),
+        })
+        .collect();
+    assert_eq!(bounds, [1, 2, 0, 60_000]);
 }
 
 #[test]
@@ -142,6 +165,16 @@ fn errors_in_the_file_name_the_key() {
         ("metrics = '1.2.3.4'", "metrics", "port"),
         ("shares = ['/a']", "shares", "/NAME=DIR"),
         ("shares = ['/a=/x', '/a=/y']", "shares", "twice"),
+        (
+            "shares = ['/a=/x,attribute_cache=60001']",
+            "shares",
+            "attribute_cache",
+        ),
+        (
+            "shares = ['/a=memory,attribute_cache=1']",
+            "shares",
+            "only a directory",
+        ),
         ("settings = 3", "settings", "map"),
         ("[settings]\nhello = 3", "settings.hello", "table"),
         ("log = 'loud'", "log", "no level"),
@@ -159,6 +192,7 @@ fn errors_on_the_command_line_name_the_flag() {
     for (args, key) in [
         (&["--set", "nodot=1"][..], "--set"),
         (&["--share", "x"], "--share"),
+        (&["--share", "/x=/d,attribute_cache=-1"], "--share"),
         (&["/d", "--share", "/export=/x"], "--share"),
         (&["--log", "loud"], "--log"),
         (&["--config", "/nonexistent.toml"], "/nonexistent.toml"),

@@ -16,6 +16,8 @@ pub struct ShareRow {
     pub backend: String,
     /// Directory of a local share.
     pub path: Option<String>,
+    /// For how long a local share may tell attributes again without a look.
+    pub attribute_cache_ms: u32,
     /// Whether changes are refused.
     pub read_only: bool,
     /// `none`, `root` or `all`.
@@ -32,8 +34,8 @@ impl Database {
     /// All persisted shares, by name.
     pub async fn shares(&self) -> Result<Vec<ShareRow>, DbError> {
         let rows = sqlx::query(
-            "SELECT id, name, backend, path, read_only, squash, anonymous_uid, anonymous_gid, clients \
-             FROM shares ORDER BY name",
+            "SELECT id, name, backend, path, read_only, squash, anonymous_uid, anonymous_gid, clients, \
+             attribute_cache_ms FROM shares ORDER BY name",
         )
         .fetch_all(&self.pool)
         .await?;
@@ -44,7 +46,8 @@ impl Database {
     pub async fn insert_share(&self, share: &ShareRow) -> Result<bool, DbError> {
         let done = sqlx::query(
             "INSERT INTO shares (id, name, backend, path, read_only, squash, anonymous_uid, anonymous_gid, \
-             clients, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+             clients, attribute_cache_ms, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
              ON CONFLICT (name) DO NOTHING",
         )
         .bind(&share.id)
@@ -56,6 +59,7 @@ impl Database {
         .bind(i64::from(share.anonymous_uid))
         .bind(i64::from(share.anonymous_gid))
         .bind(&share.clients)
+        .bind(i64::from(share.attribute_cache_ms))
         .bind(now())
         .execute(&self.pool)
         .await?;
@@ -87,15 +91,17 @@ impl Database {
 }
 
 fn share(row: &AnyRow) -> Result<ShareRow, DbError> {
-    let id = |at: usize| -> Result<u32, DbError> {
+    let number = |at: usize, what: &str| -> Result<u32, DbError> {
         let wide: i64 = row.try_get(at)?;
-        u32::try_from(wide).map_err(|_| DbError::Content(format!("{wide} is no user or group id")))
+        u32::try_from(wide).map_err(|_| DbError::Content(format!("{wide} is no {what}")))
     };
+    let id = |at| number(at, "user or group id");
     Ok(ShareRow {
         id: row.try_get(0)?,
         name: row.try_get(1)?,
         backend: row.try_get(2)?,
         path: row.try_get(3)?,
+        attribute_cache_ms: number(9, "number of milliseconds")?,
         read_only: row.try_get::<i64, _>(4)? != 0,
         squash: row.try_get(5)?,
         anonymous_uid: id(6)?,

@@ -1,6 +1,7 @@
 //! The same tests on both databases.
 
 use serde_json::json;
+use sqlx::migrate::Migration;
 
 use super::*;
 use dittofs_tests::postgres::Postgres;
@@ -54,6 +55,45 @@ async fn everything_is_kept_over_a_restart_on_both_databases() {
     }
 }
 
+/// A database as the hosts before the second migration left it, with one share.
+async fn first_schema(backing: &Backing) {
+    sqlx::any::install_default_drivers();
+    let (url, migrator) = match backing.location() {
+        Location::Sqlite(path) => (format!("{}?mode=rwc", sqlite_url(&path)), &SQLITE),
+        Location::Postgres(url) => (url, &POSTGRES),
+    };
+    let first: Vec<Migration> = migrator.iter().take(1).cloned().collect();
+    let pool = AnyPool::connect(&url).await.unwrap();
+    Migrator::with_migrations(first).run(&pool).await.unwrap();
+    sqlx::query(
+        "INSERT INTO shares (id, name, backend, path, read_only, squash, anonymous_uid, anonymous_gid, clients, \
+         created_at) VALUES ('1', '/old', 'local', '/srv', 0, 'root', 65534, 65534, '', 7)",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn shares_of_before_always_look_attributes_up() {
+    for backing in Backing::both() {
+        first_schema(&backing).await;
+        let db = Database::open(&backing.location()).await.unwrap();
+        let [old] = db.shares().await.unwrap().try_into().unwrap();
+        assert_eq!((old.name.as_str(), old.attribute_cache_ms), ("/old", 0));
+        let new = ShareRow {
+            id: "2".to_owned(),
+            name: "/new".to_owned(),
+            attribute_cache_ms: 250,
+            ..old.clone()
+        };
+        assert!(db.insert_share(&new).await.unwrap());
+        assert_eq!(db.shares().await.unwrap(), [new, old]);
+        db.close().await;
+    }
+}
+
 async fn adapters(db: &Database) {
     assert!(
         db.adapter_enabled("a").await.unwrap(),
@@ -99,6 +139,7 @@ async fn shares(db: &Database) {
         name: "/a".to_owned(),
         backend: "memory".to_owned(),
         path: None,
+        attribute_cache_ms: 0,
         read_only: true,
         squash: "all".to_owned(),
         anonymous_uid: u32::MAX,
@@ -118,6 +159,7 @@ async fn shares(db: &Database) {
         id: "2".to_owned(),
         name: "/b".to_owned(),
         path: Some("/srv".to_owned()),
+        attribute_cache_ms: 60_000,
         ..share.clone()
     };
     assert!(db.insert_share(&local).await.unwrap());

@@ -10,7 +10,7 @@ use dittofs_sdk::{FieldError, Share};
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use super::spec::Backend;
+use super::spec::{AttributeCacheBound, Backend};
 use crate::vfs::views::{Domain, View};
 use crate::vfs::{local, memory};
 
@@ -40,22 +40,36 @@ impl Opener {
     pub(super) fn open(&self, backend: &Backend) -> Result<Backing, FieldError> {
         match backend {
             Backend::Memory => memory_backing(),
-            Backend::Local(path) => self.local_backing(path),
+            Backend::Local {
+                path,
+                attribute_cache,
+            } => self.local_backing(path, *attribute_cache),
         }
     }
 
     /// As [`open`](Self::open), of a directory that may be missing for now.
-    pub(super) fn open_present(&self, path: &Path) -> Result<Backing, String> {
+    pub(super) fn open_present(
+        &self,
+        path: &Path,
+        attribute_cache: AttributeCacheBound,
+    ) -> Result<Backing, String> {
         match path.metadata() {
             Err(e) => Err(format!("{}: {}", path.display(), super::reason(&e))),
-            Ok(_) => self.local_backing(path).map_err(|e| e.message),
+            Ok(_) => self
+                .local_backing(path, attribute_cache)
+                .map_err(|e| e.message),
         }
     }
 
-    fn local_backing(&self, path: &Path) -> Result<Backing, FieldError> {
+    fn local_backing(
+        &self,
+        path: &Path,
+        attribute_cache: AttributeCacheBound,
+    ) -> Result<Backing, FieldError> {
         let invalid = |message: String| FieldError::new("backend.path", message);
         let options = local::Options {
             handle_key: Some(self.handle_key),
+            attribute_cache: attribute_cache.into(),
             ..local::Options::default()
         };
         let fs = local::open(path, &options).map_err(|e| invalid(e.to_string()))?;

@@ -18,7 +18,7 @@ use crate::db::{Database, DbError, ShareRow};
 use self::backing::{Backing, Opener};
 
 pub use self::backing::{Exported, Exports};
-pub use spec::{Backend, ShareName, ShareSpec};
+pub use spec::{AttributeCacheBound, Backend, ShareName, ShareSpec};
 
 /// Most shares of one host.
 const MAX_SHARES: usize = 4096;
@@ -205,11 +205,11 @@ impl ShareTable {
     /// Handles must stay valid over restarts, so the same directory under the same name keeps
     /// its id; and must not be mistaken for others, so memory, which starts empty, gets a new one.
     async fn id_for_this_run(&self, spec: &ShareSpec) -> Result<Uuid, ShareError> {
-        let Backend::Local(path) = &spec.backend else {
+        let Backend::Local { path, .. } = &spec.backend else {
             return Ok(Uuid::new_v4());
         };
         if let Some(entry) = self.entries.read().get(&spec.name)
-            && entry.spec.backend == spec.backend
+            && matches!(&entry.spec.backend, Backend::Local { path: same, .. } if same == path)
         {
             return Ok(entry.id);
         }
@@ -224,7 +224,7 @@ impl ShareTable {
 
 /// The same directory has one path, whoever names it.
 fn canonical(mut spec: ShareSpec) -> Result<ShareSpec, ShareError> {
-    if let Backend::Local(path) = &mut spec.backend {
+    if let Backend::Local { path, .. } = &mut spec.backend {
         let invalid =
             |message: String| ShareError::Invalid(FieldError::new("backend.path", message));
         let found = path
@@ -268,7 +268,10 @@ fn exported(entry: &Entry) -> Option<Exported> {
 fn persisted(row: &ShareRow, opener: &Opener) -> Result<Entry, DbError> {
     let bad = |e: FieldError| DbError::Content(format!("share {}: {e}", row.name));
     let backend = match (row.backend.as_str(), &row.path) {
-        ("local", Some(path)) => Backend::Local(path.into()),
+        ("local", Some(path)) => Backend::Local {
+            path: path.into(),
+            attribute_cache: AttributeCacheBound::of_millis(row.attribute_cache_ms).map_err(bad)?,
+        },
         ("memory", _) => Backend::Memory,
         (other, _) => {
             return Err(DbError::Content(format!(
@@ -293,7 +296,13 @@ fn persisted(row: &ShareRow, opener: &Opener) -> Result<Entry, DbError> {
             Uuid::new_v4(),
             opener.open(&spec.backend).map_err(|e| e.message),
         ),
-        Backend::Local(path) => (parse_id(&row.id)?, opener.open_present(path)),
+        Backend::Local {
+            path,
+            attribute_cache,
+        } => (
+            parse_id(&row.id)?,
+            opener.open_present(path, *attribute_cache),
+        ),
     };
     Ok(Entry {
         id,
@@ -310,15 +319,23 @@ fn parse_id(text: &str) -> Result<Uuid, DbError> {
 
 fn row_of(entry: &Entry) -> ShareRow {
     let clients: Vec<String> = entry.spec.clients.iter().map(ToString::to_string).collect();
-    let (backend, path) = match &entry.spec.backend {
-        Backend::Local(path) => ("local", Some(path.display().to_string())),
-        Backend::Memory => ("memory", None),
+    let (backend, path, attribute_cache_ms) = match &entry.spec.backend {
+        Backend::Local {
+            path,
+            attribute_cache,
+        } => (
+            "local",
+            Some(path.display().to_string()),
+            attribute_cache.millis(),
+        ),
+        Backend::Memory => ("memory", None, 0),
     };
     ShareRow {
         id: entry.id.to_string(),
         name: entry.spec.name.to_string(),
         backend: backend.to_owned(),
         path,
+        attribute_cache_ms,
         read_only: entry.spec.read_only,
         squash: spec::squash_name(entry.spec.squash).to_owned(),
         anonymous_uid: entry.spec.anonymous_uid,
@@ -330,10 +347,15 @@ fn row_of(entry: &Entry) -> ShareRow {
 fn spec_of(create: api::ShareCreate) -> Result<ShareSpec, ShareError> {
     let backend = match create.backend {
         api::Backend::Memory {} => Backend::Memory,
-        api::Backend::Local { path } if Path::new(&path).is_absolute() => {
-            Backend::Local(path.into())
-        }
-        api::Backend::Local { path } => {
+        api::Backend::Local {
+            path,
+            attribute_cache_ms,
+        } if Path::new(&path).is_absolute() => Backend::Local {
+            path: path.into(),
+            attribute_cache: AttributeCacheBound::of_millis(attribute_cache_ms)
+                .map_err(ShareError::Invalid)?,
+        },
+        api::Backend::Local { path, .. } => {
             let message = format!("{path:?}: the path of a directory starts with /");
             return Err(ShareError::Invalid(FieldError::new(
                 "backend.path",
@@ -362,8 +384,12 @@ fn view(entry: &Entry) -> api::Share {
         id: entry.id,
         name: entry.spec.name.to_string(),
         backend: match &entry.spec.backend {
-            Backend::Local(path) => api::Backend::Local {
+            Backend::Local {
+                path,
+                attribute_cache,
+            } => api::Backend::Local {
                 path: path.display().to_string(),
+                attribute_cache_ms: attribute_cache.millis(),
             },
             Backend::Memory => api::Backend::Memory {},
         },

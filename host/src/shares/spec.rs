@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use dittofs_api as api;
 use dittofs_sdk::{FieldError, Squash};
@@ -86,9 +87,69 @@ impl FromStr for ShareName {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Backend {
     /// A directory.
-    Local(PathBuf),
+    Local {
+        /// Where it is.
+        path: PathBuf,
+        /// How old attributes may be that are told.
+        attribute_cache: AttributeCacheBound,
+    },
     /// Memory, gone when the host stops.
     Memory,
+}
+
+impl Backend {
+    /// A directory whose attributes are always looked up.
+    pub fn local(path: impl Into<PathBuf>) -> Self {
+        Self::Local {
+            path: path.into(),
+            attribute_cache: AttributeCacheBound::default(),
+        }
+    }
+}
+
+/// How long attributes may be told again without a look at the object: whole milliseconds, at most
+/// [`MAX_ATTRIBUTE_CACHE_MS`](api::MAX_ATTRIBUTE_CACHE_MS). By default not at all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AttributeCacheBound(u32);
+
+impl AttributeCacheBound {
+    /// Of so many milliseconds.
+    pub fn of_millis(millis: u32) -> Result<Self, FieldError> {
+        Self::within(millis)
+            .ok_or_else(|| Self::out_of_range("backend.attribute_cache_ms", &millis))
+    }
+
+    /// In milliseconds.
+    pub fn millis(self) -> u32 {
+        self.0
+    }
+
+    fn within(millis: u32) -> Option<Self> {
+        (millis <= api::MAX_ATTRIBUTE_CACHE_MS).then_some(Self(millis))
+    }
+
+    fn out_of_range(field: &str, given: &dyn fmt::Debug) -> FieldError {
+        let message = format!(
+            "{given:?} is not within 0 and {} milliseconds; give 0 to have attributes always looked up",
+            api::MAX_ATTRIBUTE_CACHE_MS
+        );
+        FieldError::new(field, message)
+    }
+}
+
+impl FromStr for AttributeCacheBound {
+    type Err = FieldError;
+
+    fn from_str(text: &str) -> Result<Self, FieldError> {
+        let millis = text.parse().ok().and_then(Self::within);
+        millis.ok_or_else(|| Self::out_of_range("attribute_cache", &text))
+    }
+}
+
+impl From<AttributeCacheBound> for Duration {
+    fn from(bound: AttributeCacheBound) -> Self {
+        Self::from_millis(bound.0.into())
+    }
 }
 
 /// A share as somebody asked for it.
@@ -125,7 +186,8 @@ impl ShareSpec {
     }
 }
 
-/// The form of `--share`: `/NAME=DIR|memory[,ro][,squash=none|root|all][,clients=CIDR[+CIDR…]]`.
+/// The form of `--share`:
+/// `/NAME=DIR|memory[,ro][,squash=none|root|all][,clients=CIDR[+CIDR…]][,attribute_cache=MS]`, the last of a directory.
 impl FromStr for ShareSpec {
     type Err = FieldError;
 
@@ -145,7 +207,7 @@ impl FromStr for ShareSpec {
                 ));
             }
             "memory" => Backend::Memory,
-            dir => Backend::Local(dir.into()),
+            dir => Backend::local(dir),
         };
         let mut spec = Self::new(name.parse()?, backend);
         for option in parts {
@@ -153,9 +215,20 @@ impl FromStr for ShareSpec {
                 None if option == "ro" => spec.read_only = true,
                 Some(("squash", value)) => spec.squash = squash(value)?,
                 Some(("clients", value)) => spec.clients = clients(value.split('+'))?,
+                Some(("attribute_cache", value)) => match &mut spec.backend {
+                    Backend::Local {
+                        attribute_cache, ..
+                    } => *attribute_cache = value.parse()?,
+                    Backend::Memory => {
+                        let message =
+                            "only a directory has it: leave it out, memory is always looked at";
+                        return Err(FieldError::new("attribute_cache", message));
+                    }
+                },
                 _ => {
-                    let message =
-                        format!("unknown option {option:?}; there are ro, squash=… and clients=…");
+                    let message = format!(
+                        "unknown option {option:?}; there are ro, squash=…, clients=… and attribute_cache=…"
+                    );
                     return Err(FieldError::new("options", message));
                 }
             }
@@ -219,10 +292,16 @@ mod tests {
 
     #[test]
     fn a_share_with_every_option() {
-        let spec =
-            parse("/data/a=/srv/a,ro,squash=all,clients=10.0.0.0/8+192.168.1.7+::1").unwrap();
+        let spec = parse(
+            "/data/a=/srv/a,ro,squash=all,clients=10.0.0.0/8+192.168.1.7+::1,attribute_cache=250",
+        )
+        .unwrap();
         assert_eq!(spec.name.as_str(), "/data/a");
-        assert_eq!(spec.backend, Backend::Local("/srv/a".into()));
+        let backend = Backend::Local {
+            path: "/srv/a".into(),
+            attribute_cache: AttributeCacheBound(250),
+        };
+        assert_eq!(spec.backend, backend);
         assert!(spec.read_only);
         assert_eq!(spec.squash, Squash::All);
         let clients: Vec<String> = spec.clients.iter().map(ToString::to_string).collect();
@@ -237,6 +316,20 @@ mod tests {
             ShareSpec::new("/scratch".parse().unwrap(), Backend::Memory)
         );
         assert_eq!(spec.squash, Squash::Root);
+        assert_eq!(parse("/a=/srv").unwrap().backend, Backend::local("/srv"));
+    }
+
+    #[test]
+    fn the_bound_of_the_attribute_cache_is_at_most_a_minute() {
+        for (text, millis) in [("0", 0), ("1", 1), ("60000", 60_000)] {
+            let bound: AttributeCacheBound = text.parse().unwrap();
+            assert_eq!(bound, AttributeCacheBound::of_millis(millis).unwrap());
+            assert_eq!(Duration::from(bound), Duration::from_millis(millis.into()));
+        }
+        let error = AttributeCacheBound::of_millis(60_001).unwrap_err();
+        assert_eq!(error.field, "backend.attribute_cache_ms");
+        assert!(error.message.contains("60001 is not within 0 and 60000"));
+        assert!(error.message.contains("give 0"), "{error}");
     }
 
     #[test]
@@ -249,6 +342,21 @@ mod tests {
             ("/a//b=/srv", "name", "followed by a name"),
             ("/a=", "backend", "directory or `memory`"),
             ("/a=/srv,rw", "options", "\"rw\""),
+            ("/a=/srv,rw", "options", "attribute_cache=…"),
+            ("/a=/srv,attribute_cache", "options", "attribute_cache=…"),
+            (
+                "/a=/srv,attribute_cache=60001",
+                "attribute_cache",
+                "\"60001\" is not within 0 and 60000 milliseconds",
+            ),
+            ("/a=/srv,attribute_cache=-1", "attribute_cache", "\"-1\""),
+            ("/a=/srv,attribute_cache=1s", "attribute_cache", "\"1s\""),
+            ("/a=/srv,attribute_cache=", "attribute_cache", "give 0"),
+            (
+                "/a=memory,attribute_cache=0",
+                "attribute_cache",
+                "only a directory has it",
+            ),
             ("/a=/srv,squash=some", "squash", "none, root, all"),
             ("/a=/srv,clients=10.0.0.0/33", "clients", "10.0.0.0/33"),
             ("/a=/srv,clients=", "clients", "CIDR"),

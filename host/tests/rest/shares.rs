@@ -79,6 +79,11 @@ async fn refusals_name_the_part() {
             "starts with /",
         ),
         (
+            json!({"name": "/a", "backend": {"type": "local", "path": "/", "attribute_cache_ms": 60_001}}),
+            "backend.attribute_cache_ms",
+            "60001 is not within 0 and 60000 milliseconds; give 0",
+        ),
+        (
             json!({"name": "a", "backend": memory}),
             "name",
             "starts with /",
@@ -98,13 +103,14 @@ async fn refusals_name_the_part() {
         let said = problem["errors"][field].as_str().unwrap_or_default();
         assert!(said.contains(mentions), "{body}: {problem}");
     }
-    host.call(
-        "POST",
-        "/shares",
-        json!({"name": "/a", "backend": {"type": "tape"}}),
-    )
-    .await
-    .expect(400);
+    for backend in [
+        json!({"type": "tape"}),
+        json!({"type": "memory", "attribute_cache_ms": 0}),
+        json!({"type": "local", "path": "/", "attribute_cache_ms": -1}),
+    ] {
+        let body = json!({"name": "/a", "backend": backend});
+        host.call("POST", "/shares", body).await.expect(400);
+    }
     host.call(
         "POST",
         "/shares",
@@ -134,7 +140,7 @@ async fn a_share_of_one_run_hides_a_stored_one_keeps_its_id_and_is_not_stored() 
     let ground = Ground::new(&[]);
     let dir = ground.path().join("srv");
     std::fs::create_dir(&dir).unwrap();
-    let mut spec = ShareSpec::new("/run".parse().unwrap(), Backend::Local(dir.clone()));
+    let mut spec = ShareSpec::new("/run".parse().unwrap(), Backend::local(&dir));
     spec.read_only = true;
     let mut ids = Vec::new();
     for _ in 0..2 {
@@ -171,6 +177,41 @@ async fn a_share_of_one_run_hides_a_stored_one_keeps_its_id_and_is_not_stored() 
     host.end().await;
     let host = ground.host(&[]).await;
     assert_eq!(host.get("/shares/run").await.expect(200), stored);
+    host.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bound_of_the_attribute_cache_is_shown_kept_and_no_part_of_the_id() {
+    let ground = Ground::new(&[]);
+    let dir = ground.path().join("srv");
+    std::fs::create_dir(&dir).unwrap();
+    let local = |name: &str, backend: Value| json!({"name": name, "backend": backend});
+    let host = ground.host(&[]).await;
+    let body = local("/a", json!({"type": "local", "path": dir}));
+    let unbounded = host.call("POST", "/shares", body).await.expect(201);
+    assert_eq!(unbounded["backend"]["attribute_cache_ms"], json!(0));
+    let backend = json!({"type": "local", "path": dir, "attribute_cache_ms": 60_000});
+    let made = host
+        .call("POST", "/shares", local("/b", backend.clone()))
+        .await
+        .expect(201);
+    assert_eq!(made["backend"], backend, "of the same directory");
+    host.end().await;
+
+    let host = ground.host(&[]).await;
+    let kept = host.get("/shares").await.expect(200);
+    assert_eq!(kept, json!([unbounded, made]));
+    for text in [
+        format!("/b={},attribute_cache=250", dir.display()),
+        format!("/b={}", dir.display()),
+    ] {
+        let spec: ShareSpec = text.parse().unwrap();
+        host.app.core.shares.add_for_this_run(spec).await.unwrap();
+        let shown = host.get("/shares/b").await.expect(200);
+        assert_eq!(shown["id"], made["id"], "handles stay valid");
+        let bound = if text.contains("250") { 250 } else { 0 };
+        assert_eq!(shown["backend"]["attribute_cache_ms"], json!(bound));
+    }
     host.end().await;
 }
 

@@ -75,6 +75,7 @@ mod xattr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use dittofs_sdk::vfs::{
@@ -117,6 +118,8 @@ pub struct Options {
     /// Signs handles, so that only those given out are taken. It must stay the same over
     /// restarts, or clients' handles break.
     pub handle_key: Option<[u8; 32]>,
+    /// How long attributes may be told again without a look at the object; a change by another program is seen so much later. Zero: always looked at.
+    pub attribute_cache: Duration,
     /// Act as an ordinary user's server even with the privileges of root.
     pub unprivileged: bool,
     /// Do without fanotify also where it works.
@@ -131,6 +134,7 @@ impl Default for Options {
             cached_objects: 16_384,
             descriptors: Descriptors::of_process(),
             handle_key: None,
+            attribute_cache: Duration::ZERO,
             unprivileged: false,
             no_fanotify: false,
         }
