@@ -1,5 +1,6 @@
 //! The servers that are compared, each started once and kept until the end.
 
+use std::fmt::Write;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -19,8 +20,13 @@ pub const SHARE: &str = "export";
 /// What to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
-    /// `dittofs` of a directory of built programs.
-    Ours(PathBuf),
+    /// `dittofs`.
+    Ours {
+        /// The directory of built programs that it is of.
+        programs: PathBuf,
+        /// For how many milliseconds its export may tell attributes again without a look.
+        attribute_cache: u32,
+    },
     /// Debian's NFS-Ganesha.
     Ganesha,
     /// The echo, which answers in batches or one by one.
@@ -78,7 +84,13 @@ impl Server {
         fs::create_dir(&export)?;
         let address = free_address(place.host)?;
         let process = match kind {
-            Kind::Ours(directory) => Running::Ours(ours(directory, home.path(), address, place)?),
+            Kind::Ours {
+                programs,
+                attribute_cache,
+            } => {
+                let share = share(&export, place, *attribute_cache);
+                Running::Ours(ours(programs, home.path(), address, &share)?)
+            }
             Kind::Ganesha => {
                 let (host, port) = (address.ip().to_string(), address.port());
                 Running::Ganesha(Ganesha::start(&[(SHARE, &export)], &host, port)?)
@@ -102,13 +114,22 @@ impl Server {
     }
 }
 
-fn ours(directory: &Path, home: &Path, address: SocketAddr, place: &Place) -> Result<Process> {
-    let mut share = format!("/{SHARE}={},squash=none", home.join("export").display());
+/// What ours exports. Builds of before the option are measured too, so that it is given only when it is wanted.
+fn share(export: &Path, place: &Place, attribute_cache: u32) -> String {
+    let mut share = format!("/{SHARE}={},squash=none", export.display());
     if let Some(clients) = &place.clients {
         share.push_str(",clients=");
         share.push_str(clients);
     }
-    let mut command = Command::new(directory.join("dittofs"));
+    if attribute_cache > 0 {
+        // A String takes everything.
+        let _ = write!(share, ",attribute_cache={attribute_cache}");
+    }
+    share
+}
+
+fn ours(programs: &Path, home: &Path, address: SocketAddr, share: &str) -> Result<Process> {
+    let mut command = Command::new(programs.join("dittofs"));
     command
         .arg("serve")
         .arg("--state-dir")

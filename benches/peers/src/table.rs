@@ -17,6 +17,27 @@ pub const GANESHA: &str = "ganesha";
 /// The label of the echo that answers in batches.
 pub const ECHO: &str = "echo";
 
+const CACHED: &str = "-cached-";
+
+/// The label of a server of ours whose export may tell attributes again for so many milliseconds, so that rounds with
+/// and without are never taken together.
+pub fn with_attribute_cache(label: &str, millis: u32) -> String {
+    match millis {
+        0 => label.to_owned(),
+        _ => format!("{label}{CACHED}{millis}"),
+    }
+}
+
+/// What is to be said of such servers, if there are any.
+pub fn attribute_cache<'a>(mut labels: impl Iterator<Item = &'a str>) -> Option<String> {
+    labels.any(|label| label.contains(CACHED)).then(|| {
+        format!(
+            "Servers named …{CACHED}MS may tell attributes again for MS milliseconds without a look at the file \
+             (`attribute_cache=MS` of the share); the others of ours look each time."
+        )
+    })
+}
+
 /// All rounds of one placement.
 pub fn table(rounds: &[Round], placement: Placement) -> String {
     let rounds: Vec<_> = rounds
@@ -164,6 +185,16 @@ mod tests {
         let table = table(&rounds, Placement::Pinned);
         let row = "| getattr | 1x16 | ours | 400 | 8.00 | 0.40 | 4.00 | 0.00 | 1.0 | 2.0 | 50 % |";
         assert!(table.contains(row), "{table}");
+    }
+
+    #[test]
+    fn a_server_with_an_attribute_cache_says_so() {
+        let plain = with_attribute_cache("ours", 0);
+        let cached = with_attribute_cache("ours", 1000);
+        assert_eq!((&*plain, &*cached), ("ours", "ours-cached-1000"));
+        assert_eq!(attribute_cache([&*plain, GANESHA].into_iter()), None);
+        let said = attribute_cache([&*plain, &*cached].into_iter()).unwrap();
+        assert!(said.contains("-cached-MS"), "{said}");
     }
 
     #[test]

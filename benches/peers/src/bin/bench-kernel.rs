@@ -68,7 +68,10 @@ impl Arguments {
             host: network.listen_address().parse()?,
             clients: Some(network.client_networks()),
         };
-        let ours = Kind::Ours(std::path::absolute(&self.ours)?);
+        let ours = Kind::Ours {
+            programs: std::path::absolute(&self.ours)?,
+            attribute_cache: 0,
+        };
         let servers = [
             Server::start_at(&place, &ours, OURS, &self.scratch)?,
             Server::start_at(&place, &Kind::Ganesha, GANESHA, &self.scratch)?,

@@ -28,6 +28,10 @@ struct Arguments {
     /// A directory with `dittofs` and its adapters; several are compared with each other.
     #[arg(long, default_value = "target/release")]
     ours: Vec<PathBuf>,
+    /// For how many milliseconds exports of `ours` may tell attributes again without a look at the file; several are
+    /// compared with each other. The names of servers with more than 0 end in `-cached-MS`.
+    #[arg(long, value_name = "MS", default_value = "0")]
+    attribute_cache: Vec<u32>,
     /// Only these workloads, servers (`ours`, `ganesha`, `echo`, `echo-one-by-one`) or `fairness`. Without workloads
     /// all but `putfh`; without servers the first three.
     #[arg(long)]
@@ -135,13 +139,19 @@ impl Arguments {
         };
         let mut servers = Vec::new();
         if wanted("ours") {
-            for (letter, directory) in ('A'..).zip(&self.ours) {
-                let label = match self.ours.len() {
+            for (letter, programs) in ('A'..).zip(&self.ours) {
+                let name = match self.ours.len() {
                     1 => "ours".to_owned(),
                     _ => format!("ours-{letter}"),
                 };
-                let kind = Kind::Ours(directory.clone());
-                servers.push(Server::start(&kind, &label, &self.scratch)?);
+                for &attribute_cache in &self.attribute_cache {
+                    let label = table::with_attribute_cache(&name, attribute_cache);
+                    let kind = Kind::Ours {
+                        programs: programs.clone(),
+                        attribute_cache,
+                    };
+                    servers.push(Server::start(&kind, &label, &self.scratch)?);
+                }
             }
         }
         for (name, kind) in [
@@ -248,6 +258,9 @@ fn summary(found: &[Found]) -> String {
     if !rounds.is_empty() {
         parts.extend([table::LEGEND.to_owned(), table::noise(&rounds)]);
     }
+    let servers = rounds.iter().map(|round| &*round.server);
+    let servers = servers.chain(fairnesses.iter().map(|fairness| &*fairness.server));
+    parts.extend(table::attribute_cache(servers));
     for (title, placement) in [("Pinned", Placement::Pinned), ("Split", Placement::Split)] {
         if rounds.iter().any(|round| round.placement == placement) {
             parts.extend([format!("### {title}"), table::table(&rounds, placement)]);

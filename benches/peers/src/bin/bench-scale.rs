@@ -53,7 +53,10 @@ struct Arguments {
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let cpus = Cpus::take()?;
-    let kind = Kind::Ours(arguments.ours.clone());
+    let kind = Kind::Ours {
+        programs: arguments.ours.clone(),
+        attribute_cache: 0,
+    };
     let server = Server::start(&kind, "ours", &arguments.scratch)?;
     cpus.place(server.id, false)?;
     let scale = Scale::new(&server, arguments.seconds)?;
