@@ -187,7 +187,7 @@ impl Files {
         let ids = self.index.of_owner(owner);
         let held = ids.iter().any(|&id| {
             self.shard(id.shard())
-                .is_some_and(|shard| match shard.states.get(&id) {
+                .is_some_and(|shard| match shard.state(id) {
                     Some(Entry::Lock(lock)) => shard.locks_of(lock.file, id) != 0,
                     _ => false,
                 })
@@ -248,7 +248,7 @@ impl Files {
             seqid: 0,
             open,
         };
-        shard.states.insert(id, Entry::Lock(Box::new(lock)));
+        shard.states.insert(id, Box::new(Entry::Lock(lock)));
         Ok(id)
     }
 
@@ -278,7 +278,7 @@ impl Files {
 
 impl Shard {
     fn belongs(&self, lock: Id, open: Id) -> bool {
-        matches!(self.states.get(&lock), Some(Entry::Lock(lock)) if lock.open == open)
+        matches!(self.state(lock), Some(Entry::Lock(lock)) if lock.open == open)
     }
 
     /// Whoever waits for the file and goes first, if the request waits too.
@@ -300,7 +300,7 @@ impl Shard {
         if locking.waiters.is_empty() {
             return;
         }
-        if let Some(Entry::Lock(lock)) = states.get(&id) {
+        if let Some(Entry::Lock(lock)) = states.get(&id).map(Box::as_ref) {
             locking.waiters.forget(&lock.owner);
         }
         self.review_waiters(file);
@@ -316,7 +316,7 @@ impl Shard {
         Some(Conflict {
             range: held.range,
             kind: held.kind,
-            owner: self.states.get(&id)?.owner()?.clone(),
+            owner: self.state(id)?.owner()?.clone(),
         })
     }
 

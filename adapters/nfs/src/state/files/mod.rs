@@ -16,6 +16,7 @@ mod owner;
 mod range;
 mod revoked;
 mod rivals;
+mod serving;
 mod shard;
 mod share;
 mod stateid;
@@ -239,7 +240,7 @@ impl Files {
         let id = self.ids.read(caller, stateid)?;
         let missing = {
             let shard = self.shard(id.shard()).ok_or(Status::BadStateid)?;
-            match shard.states.get(&id) {
+            match shard.state(id) {
                 Some(entry) => return entry.owner().cloned().ok_or(Status::BadStateid),
                 None => shard.missing(caller, id),
             }
@@ -253,7 +254,7 @@ impl Files {
     pub fn client_by(&self, stateid: &StateId) -> Option<ClientId> {
         let id = self.ids.read(Caller::V40, stateid).ok()?;
         let shard = self.shard(id.shard())?;
-        shard.states.get(&id).map(Entry::client)
+        shard.state(id).map(Entry::client)
     }
 
     /// The open file that `user` may use for I/O under a stateid, and the client whose it is. The

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use dittofs_sdk::vfs::File;
 
 use super::delegation::Touch;
-use super::few::Few;
+use super::few::Rare;
+use super::serving::Serving;
 use super::shard::{Entry, Open, Shard};
 use super::share::{Modes, Share};
 use super::stateid::{Caller, Id, next_seqid};
@@ -88,7 +89,7 @@ impl Files {
         open.user = request.user;
         open.seqid = next_seqid(open.seqid);
         Ok(Opened {
-            replaced: open.adopt(&request.file, request.share.access()),
+            replaced: open.files.adopt(&request.file, request.share.access()),
             stateid: self.ids.stateid(id, open.seqid),
             id,
             before: Before::Open(before),
@@ -118,12 +119,11 @@ impl Files {
             seqid: 1,
             modes: Modes::new(request.share),
             confirmed: request.confirmed,
-            reader: None,
-            writer: None,
-            lockers: Few::None,
+            files: Serving::None,
+            lockers: Rare::default(),
         };
-        let replaced = open.adopt(&request.file, request.share.access());
-        shard.states.insert(id, Entry::Open(Box::new(open)));
+        let replaced = open.files.adopt(&request.file, request.share.access());
+        shard.states.insert(id, Box::new(Entry::Open(open)));
         Ok(Opened {
             stateid: self.ids.stateid(id, 1),
             replaced,

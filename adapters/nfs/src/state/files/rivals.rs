@@ -50,7 +50,7 @@ impl Files {
         let mut found = HashMap::new();
         let wanted = Held { range, kind };
         let all = locking.ranges.against(own, wanted, &mut |id, _| {
-            if let Some(entry) = shard.states.get(&id) {
+            if let Some(entry) = shard.state(id) {
                 found.insert(id, entry.client());
             }
             ControlFlow::<Infallible>::Continue(())
@@ -89,7 +89,7 @@ impl Files {
         let opens = shard.files.get(key).into_iter();
         opens
             .flat_map(|file| file.opens.values())
-            .filter_map(|&id| match shard.states.get(&id)? {
+            .filter_map(|&id| match shard.state(id)? {
                 Entry::Open(open) if open.modes.share().conflicts(share) => Some(Rival {
                     client: open.owner.client,
                     id,

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use dittofs_sdk::vfs::{File, OpenAccess};
 
 use super::delegation::{Delegation, DelegationKind, History};
-use super::few::Few;
+use super::few::{Few, Rare};
 use super::index::Index;
 use super::range::{Held, Locks};
 use super::revoked::{Losses, Revoked};
+use super::serving::Serving;
 use super::share::{Modes, Tally};
 use super::stateid::{Caller, Id};
 use super::table::{Key, Place, Table};
@@ -29,7 +30,7 @@ const SWEPT: usize = 1024;
 
 pub(super) struct Shard {
     pub(super) files: Table,
-    pub(super) states: HashMap<Id, Entry, ahash::RandomState>,
+    pub(super) states: HashMap<Id, Box<Entry>, ahash::RandomState>,
     /// What 4.0 clients lost with their leases.
     pub(super) expired: Recent<Id, EXPIRED>,
     /// Files over whose delegations there were conflicts.
@@ -42,22 +43,26 @@ pub(super) struct Shard {
 
 /// What a stateid names.
 pub(super) enum Entry {
-    Open(Box<Open>),
-    Lock(Box<Lock>),
+    Open(Open),
+    Lock(Lock),
+    /// Larger than what there is most of.
     Delegation(Box<Delegation>),
 }
+
+// With what the allocator adds, the next larger takes 16 more.
+const _: () = assert!(size_of::<Entry>() <= 56 && size_of::<OpenFile>() <= 120);
 
 /// Owners that have something of one file. Their names are the clients'.
 pub(super) type ByOwner = Few<Arc<Owner>, Id, RandomState>;
 
-/// States of one open or owner.
+/// States of one owner.
 pub(super) type Ids = Few<Id, (), ahash::RandomState>;
 
 /// A file that someone has open, or delegated, or is about to change.
 pub(super) struct OpenFile {
     pub(super) key: Key,
     pub(super) opens: ByOwner,
-    pub(super) delegations: Few<ClientId, (Id, DelegationKind), ahash::RandomState>,
+    pub(super) delegations: Rare<ClientId, (Id, DelegationKind), ahash::RandomState>,
     pub(super) tally: Tally,
     /// Changes under way.
     pub(super) held: usize,
@@ -84,10 +89,9 @@ pub(super) struct Open {
     pub(super) modes: Modes,
     /// False until OPEN_CONFIRM, in 4.0.
     pub(super) confirmed: bool,
-    pub(super) reader: Option<Arc<dyn File>>,
-    pub(super) writer: Option<Arc<dyn File>>,
+    pub(super) files: Serving,
     /// Lock stateids that came from this open and end with it.
-    pub(super) lockers: Ids,
+    pub(super) lockers: Rare<Id, (), ahash::RandomState>,
 }
 
 /// One lock owner's locks of one file.
@@ -138,39 +142,14 @@ impl Open {
     /// The open file that serves `access`. A stateid proves nothing of who shows it: another user
     /// is judged as any other.
     pub(super) fn serving(&self, access: OpenAccess, user: u32) -> Option<Arc<dyn File>> {
-        if user != self.user {
-            None
-        } else if access.writes() {
-            self.writer.clone()
-        } else {
-            self.reader.clone()
-        }
-    }
-
-    /// Uses `file` for all that it was opened for; returns what it takes the place of.
-    pub(super) fn adopt(&mut self, file: &Arc<dyn File>, access: OpenAccess) -> ToClose {
-        let mut replaced = ToClose::new();
-        if access.reads() {
-            replaced.extend(self.reader.replace(Arc::clone(file)));
-        }
-        if access.writes() {
-            replaced.extend(self.writer.replace(Arc::clone(file)));
-        }
-        replaced
+        let files = Some(&self.files).filter(|_| user == self.user);
+        files?.of(access).cloned()
     }
 
     /// Returns what `modes` do not allow any more.
     pub(super) fn restrict(&mut self, modes: Modes) -> ToClose {
         self.modes = modes;
-        let access = modes.share().access();
-        let mut closed = ToClose::new();
-        if !access.reads() {
-            closed.extend(self.reader.take());
-        }
-        if !access.writes() {
-            closed.extend(self.writer.take());
-        }
-        closed
+        self.files.restrict(modes.share().access())
     }
 }
 
@@ -200,6 +179,14 @@ impl Shard {
         }
     }
 
+    pub(super) fn state(&self, id: Id) -> Option<&Entry> {
+        self.states.get(&id).map(Box::as_ref)
+    }
+
+    pub(super) fn state_mut(&mut self, id: Id) -> Option<&mut Entry> {
+        self.states.get_mut(&id).map(Box::as_mut)
+    }
+
     /// The state of `id`, if the caller may use it, it is of the file, and the counter is the
     /// current one. Wrong client and wrong file are NFS4ERR_BAD_STATEID (RFC 8881 §8.2.4).
     pub(super) fn find(
@@ -209,10 +196,7 @@ impl Shard {
         seqid: u32,
         key: Option<&FileKey>,
     ) -> Result<&Entry, Status> {
-        let entry = self
-            .states
-            .get(&id)
-            .ok_or_else(|| self.missing(caller, id))?;
+        let entry = self.state(id).ok_or_else(|| self.missing(caller, id))?;
         let is_of = |key| {
             self.files
                 .at(entry.file())
@@ -251,21 +235,21 @@ impl Shard {
     }
 
     pub(super) fn open(&self, id: Id) -> Result<&Open, Status> {
-        match self.states.get(&id) {
+        match self.state(id) {
             Some(Entry::Open(open)) => Ok(open),
             _ => Err(Status::BadStateid),
         }
     }
 
     pub(super) fn open_mut(&mut self, id: Id) -> Result<&mut Open, Status> {
-        match self.states.get_mut(&id) {
+        match self.state_mut(id) {
             Some(Entry::Open(open)) => Ok(open),
             _ => Err(Status::BadStateid),
         }
     }
 
     pub(super) fn lock_mut(&mut self, id: Id) -> Result<&mut Lock, Status> {
-        match self.states.get_mut(&id) {
+        match self.state_mut(id) {
             Some(Entry::Lock(lock)) => Ok(lock),
             _ => Err(Status::BadStateid),
         }
@@ -288,13 +272,14 @@ impl Shard {
 
     /// Takes away a state and what hangs on it, and remembers that.
     pub(super) fn revoke(&mut self, id: Id, why: Revoked, index: &Index) -> ToClose {
-        let lockers = match self.states.get(&id) {
+        let lockers = match self.state(id) {
             Some(Entry::Open(open)) => Some(&open.lockers),
             _ => None,
         };
-        for id in [id].iter().chain(lockers.into_iter().flat_map(Ids::keys)) {
-            if let Some(entry) = self.states.get(id) {
-                self.losses.note(*id, entry, why);
+        let lockers = lockers.into_iter().flat_map(Rare::iter);
+        for id in [id].into_iter().chain(lockers.map(|(id, ())| *id)) {
+            if let Some(entry) = self.state(id) {
+                self.losses.note(id, entry, why);
             }
         }
         self.remove(id, index)
@@ -307,9 +292,9 @@ impl Shard {
             return closed;
         };
         let place = entry.file();
-        match entry {
+        match *entry {
             Entry::Open(open) => {
-                for &locker in open.lockers.keys() {
+                for (&locker, ()) in open.lockers.iter() {
                     closed.extend(self.remove(locker, index));
                 }
                 index.remove_open(&open.owner, id);
@@ -318,8 +303,7 @@ impl Shard {
                     file.tally.remove(open.modes.share());
                     file.forget_waiters_of(open.owner.client);
                 }
-                closed.extend(open.reader);
-                closed.extend(open.writer);
+                closed.extend(open.files.into_files());
             }
             Entry::Lock(lock) => {
                 if let Some(locking) = self.locking_mut(place) {
@@ -412,7 +396,7 @@ impl OpenFile {
         Self {
             key,
             opens: Few::None,
-            delegations: Few::None,
+            delegations: Rare::default(),
             tally: Tally::default(),
             held: 0,
             locking: None,

@@ -68,13 +68,6 @@ impl Share {
     fn within(self, other: Self) -> bool {
         self.access & !other.access == 0 && self.deny & !other.deny == 0
     }
-
-    fn union(self, other: Self) -> Self {
-        Self {
-            access: self.access | other.access,
-            deny: self.deny | other.deny,
-        }
-    }
 }
 
 /// All reservations that one owner's OPENs of one file made, until CLOSE or OPEN_DOWNGRADE.
@@ -82,28 +75,27 @@ impl Share {
 pub(super) struct Modes {
     /// Bit `4 * access + deny` of each OPEN.
     seen: u16,
-    /// Their union.
-    now: Share,
 }
 
 impl Modes {
     pub(super) fn new(share: Share) -> Self {
-        Self {
-            seen: bit(share),
-            now: share,
-        }
+        Self { seen: bit(share) }
     }
 
-    /// The reservation in force.
+    /// The reservation in force: their union.
     pub(super) fn share(self) -> Share {
-        self.now
+        // Those of each bit among the sixteen.
+        let any = |those: u16| u8::from(self.seen & those != 0);
+        Share {
+            access: (any(0xf0f0) * READ) | (any(0xff00) * WRITE),
+            deny: (any(0xaaaa) * READ) | (any(0xcccc) * WRITE),
+        }
     }
 
     /// With a further OPEN.
     pub(super) fn with(self, share: Share) -> Self {
         Self {
             seen: self.seen | bit(share),
-            now: self.now.union(share),
         }
     }
 
@@ -116,7 +108,7 @@ impl Modes {
                 Some(modes.map_or_else(|| Self::new(share), |modes| modes.with(share)))
             })
             .ok_or(Status::Inval)?;
-        if modes.now == to {
+        if modes.share() == to {
             Ok(modes)
         } else {
             Err(Status::Inval)
@@ -214,6 +206,22 @@ mod tests {
         assert_eq!(read.share(), share(1, 0));
         assert_eq!(read.downgraded(share(3, 0)), Err(Status::Inval));
         assert_eq!(modes.downgraded(share(1, 1)), Err(Status::Inval));
+    }
+
+    #[test]
+    fn what_is_in_force_is_all_that_was_asked_for() {
+        let all = (1..=3).flat_map(|access| (0..=3).map(move |deny| share(access, deny)));
+        let all: Vec<Share> = all.collect();
+        for &one in &all {
+            assert_eq!(Modes::new(one).share(), one);
+            for &other in &all {
+                let both = Share {
+                    access: one.access | other.access,
+                    deny: one.deny | other.deny,
+                };
+                assert_eq!(Modes::new(one).with(other).share(), both);
+            }
+        }
     }
 
     proptest! {

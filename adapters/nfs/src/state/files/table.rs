@@ -1,6 +1,5 @@
 //! The files of a shard: found by key, or by the place that the states on them remember.
 
-use dittofs_sdk::vfs::Handle;
 use hashbrown::HashTable;
 use uuid::Uuid;
 
@@ -27,13 +26,13 @@ pub(super) struct Key {
     handle: Kept,
 }
 
-/// As long as those of local file systems.
-const SHORT: usize = 46;
+/// As long as those of most local file systems.
+const SHORT: usize = 38;
 
 #[derive(Debug)]
 enum Kept {
     Short { len: u8, bytes: [u8; SHORT] },
-    Long(Box<Handle>),
+    Long(Box<[u8]>),
 }
 
 impl Key {
@@ -46,7 +45,7 @@ impl Key {
                 let len = from.len() as u8;
                 Kept::Short { len, bytes }
             }
-            None => Kept::Long(Box::new(key.handle)),
+            None => Kept::Long(from.into()),
         };
         Self {
             share: key.share,
@@ -57,7 +56,7 @@ impl Key {
     fn handle(&self) -> &[u8] {
         match &self.handle {
             Kept::Short { len, bytes } => bytes.get(..usize::from(*len)).unwrap_or_default(),
-            Kept::Long(handle) => handle.as_bytes(),
+            Kept::Long(bytes) => bytes,
         }
     }
 
@@ -145,6 +144,8 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
+    use dittofs_sdk::vfs::Handle;
+
     use super::*;
 
     fn key(share: u128, handle: &[u8]) -> FileKey {

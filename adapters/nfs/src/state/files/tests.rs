@@ -259,6 +259,34 @@ fn a_downgrade_lets_others_in_and_closes_what_is_not_used() {
 }
 
 #[test]
+fn what_reads_and_what_writes_are_closed_one_by_one() {
+    let w = world();
+    let serving = |stateid: &StateId, access| {
+        let (_, file) = w.files.io(V41, stateid, &key(1), access, ME).unwrap();
+        file.map(|file| Arc::as_ptr(&file).addr())
+    };
+    let read = w.open(opener(1, 1), 1, 1, 0).unwrap();
+    let reader = serving(&read, OpenAccess::Read);
+    let each = w.open(opener(1, 1), 1, 2, 0).unwrap();
+    let writer = serving(&each, OpenAccess::Write);
+    assert_eq!(serving(&each, OpenAccess::Read), reader);
+    assert!(reader.is_some() && writer.is_some() && reader != writer);
+    assert_eq!(w.open_files(), 2);
+    let to = Share::new(2, 0).unwrap();
+    let (write, closed) = w.files.downgrade(V41, &each, &key(1), to).unwrap();
+    drop(closed);
+    assert_eq!(w.open_files(), 1);
+    assert_eq!(serving(&write, OpenAccess::Write), writer);
+    assert_eq!(serving(&write, OpenAccess::Read), None);
+    let both = w.open(opener(1, 1), 1, 3, 0).unwrap();
+    assert_eq!(w.open_files(), 1);
+    let all = serving(&both, OpenAccess::Read);
+    assert!(all.is_some() && all == serving(&both, OpenAccess::Write));
+    drop(w.files.close(V41, &both, &key(1)).unwrap());
+    assert!(w.is_empty());
+}
+
+#[test]
 fn close_takes_the_locks_along() {
     let w = world();
     let open = w.open(opener(1, 1), 1, 3, 0).unwrap();

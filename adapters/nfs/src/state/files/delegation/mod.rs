@@ -242,7 +242,7 @@ impl Files {
         };
         shard
             .states
-            .insert(id, Entry::Delegation(Box::new(delegation)));
+            .insert(id, Box::new(Entry::Delegation(Box::new(delegation))));
         Ok(self.ids.stateid(id, 1))
     }
 
@@ -346,7 +346,7 @@ impl Files {
     /// Whether the delegation is still there and being recalled.
     pub(crate) fn is_recalled(&self, id: Id) -> bool {
         self.shard(id.shard()).is_some_and(|shard| {
-            matches!(shard.states.get(&id), Some(Entry::Delegation(delegation)) if delegation.recalled.is_some())
+            matches!(shard.state(id), Some(Entry::Delegation(delegation)) if delegation.recalled.is_some())
         })
     }
 
@@ -393,7 +393,7 @@ impl Files {
     /// if the delegation was given back meanwhile, so that the file system knows best.
     pub fn next_change(&self, writer: &Writer, now: u64) -> Option<u64> {
         let mut shard = self.shard(writer.id.shard())?;
-        let Some(Entry::Delegation(delegation)) = shard.states.get_mut(&writer.id) else {
+        let Some(Entry::Delegation(delegation)) = shard.state_mut(writer.id) else {
             return None;
         };
         delegation.told = delegation.told.wrapping_add(1).max(now);
@@ -453,7 +453,7 @@ impl Files {
     }
 
     fn mark(&self, shard: &mut Shard, id: Id, now: Instant) -> Option<Recall> {
-        let Some(Entry::Delegation(delegation)) = shard.states.get_mut(&id) else {
+        let Some(Entry::Delegation(delegation)) = shard.state_mut(id) else {
             return None;
         };
         let first = delegation.recalled.is_none();
@@ -498,7 +498,7 @@ impl Shard {
     }
 
     fn delegation(&self, id: Id) -> Option<&Delegation> {
-        match self.states.get(&id)? {
+        match self.state(id)? {
             Entry::Delegation(delegation) => Some(delegation),
             _ => None,
         }
