@@ -35,9 +35,11 @@ use rustix::process::{Resource, getrlimit};
 use super::cache::Object;
 use super::core::stat;
 use super::file::{Open, commit};
+use super::numbers::ByNumber;
 
 /// A file by its device and number: files are the process's, whatever directories show them.
-pub(super) type FileId = ((u32, u32), u64);
+pub(super) type FileId = (Device, u64);
+type Device = (u32, u32);
 
 /// Opens that are looked at to find one that was not used lately; as many again for any other.
 const STEPS: usize = 64;
@@ -59,7 +61,7 @@ pub struct Descriptors {
     /// Those of open files.
     count: AtomicUsize,
     ring: Mutex<Ring>,
-    closed: Mutex<HashMap<FileId, Closed>>,
+    closed: Mutex<Closed>,
     /// By directory: held while names are parted from their objects.
     partings: [Mutex<()>; STRIPES],
     syncs: AtomicUsize,
@@ -67,12 +69,13 @@ pub struct Descriptors {
     reopens: AtomicU64,
 }
 
-/// Opens of one file whose descriptors are closed.
+/// Files with opens whose descriptors are closed.
 #[derive(Default)]
 struct Closed {
-    opens: usize,
-    /// The file, if it has no name.
-    unnamed: Option<Arc<Object>>,
+    /// How many each has, by its number: there may be as many files as there are opens.
+    opens: HashMap<Device, ByNumber<u32>>,
+    /// Those without a name.
+    unnamed: HashMap<FileId, Arc<Object>>,
 }
 
 /// The opens that may be closed. The hand goes round; what was used since it came by last stays.
@@ -145,7 +148,7 @@ impl Descriptors {
 
     /// To be asked before a file loses its last name: it is kept if an open of it is closed.
     pub(super) fn make_way_for_unnamed(&self, file: FileId) -> VfsResult<()> {
-        if self.closed.lock().contains_key(&file) {
+        if self.closed.lock().has(file) {
             self.make_way_below(self.for_all())?;
         }
         Ok(())
@@ -179,29 +182,21 @@ impl Descriptors {
 
     /// Keeps a file that has just lost its last name, if an open of it is closed.
     pub(super) fn keep_unnamed(&self, file: FileId, object: &Arc<Object>) {
-        if let Some(closed) = self.closed.lock().get_mut(&file) {
-            let before = closed.unnamed.replace(Arc::clone(object));
+        let mut closed = self.closed.lock();
+        if closed.has(file) {
+            let before = closed.unnamed.insert(file, Arc::clone(object));
             self.count
                 .fetch_add(usize::from(before.is_none()), Ordering::Relaxed);
         }
     }
 
     fn unnamed(&self, file: FileId) -> Option<Arc<Object>> {
-        self.closed.lock().get(&file)?.unnamed.clone()
+        self.closed.lock().unnamed.get(&file).cloned()
     }
 
     /// An open of `file` is not closed any more, or is gone.
     fn not_closed(&self, file: FileId) {
-        let mut all = self.closed.lock();
-        let Some(closed) = all.get_mut(&file) else {
-            return;
-        };
-        closed.opens -= 1;
-        if closed.opens > 0 {
-            return;
-        }
-        let gone = all.remove(&file).and_then(|closed| closed.unnamed);
-        drop(all);
+        let gone = self.closed.lock().remove(file);
         self.count
             .fetch_sub(usize::from(gone.is_some()), Ordering::Relaxed);
     }
@@ -259,7 +254,7 @@ impl Descriptors {
         }
         let file = open.id();
         // Whoever takes its last name away from now on keeps the file; who did before is seen now.
-        self.closed.lock().entry(file).or_default().opens += 1;
+        self.closed.lock().add(file);
         let has_name = stat(fd.as_fd()).is_ok_and(|stat| stat.stx_nlink > 0);
         let this = self.ring.lock().remove(*place);
         if !has_name {
@@ -328,6 +323,35 @@ struct Syncing(Arc<Descriptors>);
 impl Drop for Syncing {
     fn drop(&mut self) {
         self.0.syncs.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Closed {
+    fn has(&self, (device, number): FileId) -> bool {
+        let opens = self.opens.get(&device);
+        opens.is_some_and(|opens| opens.contains_key(&number))
+    }
+
+    fn add(&mut self, (device, number): FileId) {
+        let opens = self.opens.entry(device).or_default();
+        *opens.entry(number).or_default() += 1;
+    }
+
+    /// Of one open less. Answers with the file if it has no name and nobody needs it any more.
+    #[must_use]
+    fn remove(&mut self, file: FileId) -> Option<Arc<Object>> {
+        let (device, number) = file;
+        let opens = self.opens.get_mut(&device)?;
+        let count = opens.get_mut(&number)?;
+        *count -= 1;
+        if *count > 0 {
+            return None;
+        }
+        opens.remove(&number);
+        if opens.is_empty() {
+            self.opens.remove(&device);
+        }
+        self.unnamed.remove(&file)
     }
 }
 
