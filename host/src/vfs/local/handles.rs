@@ -35,6 +35,13 @@ pub(super) struct Parts {
     pub(super) kernel: FileHandle,
 }
 
+/// As [`Parts`], where they are.
+struct Said<'a> {
+    fileid: u64,
+    kind: i32,
+    kernel: &'a [u8],
+}
+
 /// Bytes of the kernel's handles on ext4, XFS and tmpfs.
 const SHORT: usize = 13;
 
@@ -98,24 +105,28 @@ impl Handles {
 
     /// The kernel's part of a handle, whoever made it.
     pub(super) fn kernel_of(&self, handle: &Handle) -> Option<FileHandle> {
+        let said = self.said_by(handle)?;
+        FileHandle::new(said.kind, said.kernel)
+    }
+
+    /// What a handle says, whoever made it.
+    fn said_by<'a>(&self, handle: &'a Handle) -> Option<Said<'a>> {
         let bytes = handle.as_bytes();
-        let signed = match self.key {
-            None => bytes,
-            Some(_) => bytes.split_last_chunk::<TAG>()?.0,
-        };
-        unsigned(signed).map(|parts| parts.kernel)
+        match self.key {
+            None => unsigned(bytes),
+            Some(_) => unsigned(bytes.split_last_chunk::<TAG>()?.0),
+        }
     }
 
     /// Keeps a handle that this backend made.
     pub(super) fn keep(&self, handle: &Handle) -> Kept {
         let short = || {
-            let kernel = self.kernel_of(handle)?;
-            let from = kernel.bytes();
+            let Said { kind, kernel, .. } = self.said_by(handle)?;
             let mut bytes = [0; SHORT];
-            bytes.get_mut(..from.len())?.copy_from_slice(from);
+            bytes.get_mut(..kernel.len())?.copy_from_slice(kernel);
             Some(Kept::Short {
-                kind: u8::try_from(kernel.kind()).ok()?,
-                len: from.len() as u8,
+                kind: u8::try_from(kind).ok()?,
+                len: kernel.len() as u8,
                 bytes,
             })
         };
@@ -153,7 +164,11 @@ impl Handles {
                 (differ == 0).then_some(signed)?
             }
         };
-        unsigned(signed)
+        let said = unsigned(signed)?;
+        Some(Parts {
+            fileid: said.fileid,
+            kernel: FileHandle::new(said.kind, said.kernel)?,
+        })
     }
 }
 
@@ -161,16 +176,16 @@ fn used(bytes: &[u8; SHORT], len: u8) -> &[u8] {
     bytes.get(..usize::from(len)).unwrap_or_default()
 }
 
-fn unsigned(bytes: &[u8]) -> Option<Parts> {
+fn unsigned(bytes: &[u8]) -> Option<Said<'_>> {
     let (version, rest) = bytes.split_first()?;
     let (kind, rest) = rest.split_first_chunk()?;
     let (fileid, kernel) = rest.split_first_chunk()?;
     if *version != VERSION {
         return None;
     }
-    let kernel = FileHandle::new(i32::from_be_bytes(*kind), kernel)?;
-    Some(Parts {
+    Some(Said {
         fileid: u64::from_be_bytes(*fileid),
+        kind: i32::from_be_bytes(*kind),
         kernel,
     })
 }
