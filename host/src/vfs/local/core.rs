@@ -18,6 +18,7 @@ use super::descriptors::{Descriptors, FileId};
 use super::errno;
 use super::handles::Handles;
 use super::identity::Identity;
+use super::idle::Idle;
 use super::index::Index;
 use super::mounts::Mounts;
 use super::others::Others;
@@ -57,6 +58,7 @@ pub(super) struct Core {
     pub(super) handles: Handles,
     pub(super) resolver: Resolver,
     pub(super) cache: Cache,
+    pub(super) idle: Arc<Idle>,
     pub(super) descriptors: Arc<Descriptors>,
     pub(super) walked: Walked,
     pub(super) mounts: Mounts,
@@ -183,6 +185,7 @@ impl Core {
 
     fn let_go(&self, object: &Object) {
         self.cache.forget(object);
+        self.idle.forget(object.fileid);
         if let Resolver::Index(index) = &self.resolver {
             index.note_gone(&object.handle);
         }

@@ -44,6 +44,13 @@ impl Core {
             OpenAccess::Both => posix::READ | posix::WRITE,
         };
         if self.foresee(cred, object, want) == Ok(By::Server) {
+            if access == OpenAccess::Read
+                && let Some(fd) = self
+                    .idle
+                    .take(object.fileid, &self.handles.keep(&object.handle))
+            {
+                return Ok(fd);
+            }
             let flags = open_flags(access);
             return self.identity.serve(|| self.open_as_server(object, flags));
         }
@@ -73,6 +80,15 @@ impl Core {
     /// Whether what was opened here can be opened again, whatever became of its permissions and names.
     pub(super) fn can_open_again(&self) -> bool {
         self.generic && matches!(self.resolver, Resolver::Kernel(_))
+    }
+
+    /// Takes over the descriptor of an open that [can be opened again](Self::can_open_again), and ends.
+    pub(super) fn close(&self, open: &Open, fd: OwnedFd) {
+        if open.descriptor.access == OpenAccess::Read {
+            let has_name = || self.cache.peek(open.fileid).is_some();
+            self.idle
+                .keep(open.fileid, open.handle.clone(), fd, has_name);
+        }
     }
 
     /// A new descriptor of an open whose own was closed. `unnamed` finds the file if it has no name.

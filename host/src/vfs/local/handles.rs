@@ -46,6 +46,7 @@ struct Said<'a> {
 const SHORT: usize = 13;
 
 /// What has to be kept of the handle of an open file, which knows its number: mostly that is little.
+#[derive(Clone, PartialEq)]
 pub(super) enum Kept {
     Short {
         kind: u8,

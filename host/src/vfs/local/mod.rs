@@ -27,7 +27,8 @@
 //!
 //! # Open files
 //! They have a part of the process's descriptors. When that is not enough, what was not used lately is
-//! closed, and opened again by handle when it is used ([`descriptors`]).
+//! closed, and opened again by handle when it is used ([`descriptors`]). What was open for reading is
+//! kept for a moment after it was closed ([`idle`]).
 //!
 //! # Ranges
 //! Holes are the kernel's (`SEEK_DATA`, `FALLOC_FL_PUNCH_HOLE`), clones and copies too
@@ -54,6 +55,7 @@ mod exclusive;
 mod file;
 mod handles;
 mod identity;
+mod idle;
 mod index;
 mod mounts;
 mod namespace;
@@ -94,6 +96,7 @@ pub use self::descriptors::{Census, Descriptors};
 use self::file::Open;
 use self::handles::Handles;
 use self::identity::Identity;
+use self::idle::Idle;
 use self::index::Index;
 use self::mounts::Mounts;
 use self::namespace::{First, Found};
@@ -220,6 +223,7 @@ fn start(fd: OwnedFd, handles: Handles, options: &Options) -> VfsResult<Core> {
         identity,
         resolver,
         cache: Cache::new(options.cached_objects, descriptors::Part::of(&descriptors)),
+        idle: Idle::new(&descriptors),
         descriptors,
         walked: Walked::default(),
         syncs: Syncs::new(fd.as_fd(), device),

@@ -45,6 +45,8 @@ type Device = (u32, u32);
 const STEPS: usize = 64;
 /// Files that are synced at a time in order to be closed.
 const MOST_SYNCS: usize = 4;
+/// More are not worth the time that it takes to close them at once.
+const MOST_IDLE: usize = 512;
 const STRIPES: usize = 64;
 
 static OF_PROCESS: LazyLock<Arc<Descriptors>> = LazyLock::new(|| {
@@ -134,6 +136,12 @@ impl Descriptors {
     /// The most for opens when they are made.
     fn for_opens(&self) -> usize {
         self.limit / 8 * 3
+    }
+
+    /// The most that one directory keeps of what was closed.
+    pub(super) fn for_idle(&self) -> usize {
+        let parts = self.parts.load(Ordering::Relaxed).max(1);
+        MOST_IDLE.min(self.limit / 16 / parts)
     }
 
     /// The most for opens and unnamed files in all: what is open already goes before what is new.
@@ -510,10 +518,10 @@ impl Drop for Open {
     fn drop(&mut self) {
         let state = std::mem::replace(self.descriptor.state.get_mut(), State::Closed);
         let frees = self.core.durable && self.frees(&state);
-        let ending = Ending {
+        let mut ending = Ending {
             all: Arc::clone(&self.core.descriptors),
             file: self.id(),
-            state,
+            state: Some(state),
         };
         // To free the blocks of a file may take long.
         if frees {
@@ -521,6 +529,8 @@ impl Drop for Open {
                 drop(ending);
                 Ok(())
             }));
+        } else if let Some(fd) = ending.end() {
+            self.core.close(self, fd);
         }
     }
 }
@@ -529,18 +539,28 @@ impl Drop for Open {
 struct Ending {
     all: Arc<Descriptors>,
     file: FileId,
-    state: State,
+    state: Option<State>,
+}
+
+impl Ending {
+    /// The descriptor, if it is one that may be closed at any time.
+    fn end(&mut self) -> Option<OwnedFd> {
+        match self.state.take()? {
+            State::Open { fd, place } => {
+                self.all.count.fetch_sub(1, Ordering::Relaxed);
+                let this = place.map(|place| self.all.ring.lock().remove(place));
+                this.map(|_| fd)
+            }
+            State::Closed => {
+                self.all.not_closed(self.file);
+                None
+            }
+        }
+    }
 }
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        match self.state {
-            State::Open { place, .. } => {
-                self.all.count.fetch_sub(1, Ordering::Relaxed);
-                let this = place.and_then(|place| self.all.ring.lock().remove(place));
-                drop(this);
-            }
-            State::Closed => self.all.not_closed(self.file),
-        }
+        drop(self.end());
     }
 }
