@@ -109,7 +109,14 @@ pub fn check(object: &impl Judged, cred: &Cred, want: u32) -> VfsResult<()> {
 
 /// The subset of `wanted` that `object` grants.
 pub fn access(object: &impl Judged, cred: &Cred, wanted: Access) -> Access {
-    let needs: &[(Access, u32)] = match object.attr().kind {
+    access_by(object.attr().kind, wanted, |bits| {
+        permits(object, cred, bits)
+    })
+}
+
+/// The subset of `wanted` that an object of this kind grants, if it `permits` these bits.
+pub fn access_by(kind: Kind, wanted: Access, permits: impl Fn(u32) -> bool) -> Access {
+    let needs: &[(Access, u32)] = match kind {
         Kind::Dir => &[
             (Access::READ, READ),
             (Access::SEARCH, EXEC),
@@ -126,7 +133,7 @@ pub fn access(object: &impl Judged, cred: &Cred, wanted: Access) -> Access {
     };
     needs
         .iter()
-        .filter(|(kind, bits)| wanted.contains(*kind) && permits(object, cred, *bits))
+        .filter(|(kind, bits)| wanted.contains(*kind) && permits(*bits))
         .fold(Access::default(), |granted, (kind, _)| granted | *kind)
 }
 

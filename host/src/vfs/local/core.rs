@@ -12,6 +12,7 @@ use dittofs_sdk::vfs::{
 use parking_lot::Mutex;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
 
+use super::access::Bounds;
 use super::cache::{Cache, Object};
 use super::change::Changes;
 use super::descriptors::{Descriptors, FileId};
@@ -55,6 +56,8 @@ pub(super) struct Core {
     /// The mount that is served, where the kernel tells.
     pub(super) mount: Option<u64>,
     pub(super) identity: Identity,
+    /// What nobody may, if that can be known without asking each time.
+    pub(super) bounds: Option<Bounds>,
     pub(super) handles: Handles,
     pub(super) resolver: Resolver,
     pub(super) cache: Cache,

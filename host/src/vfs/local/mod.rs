@@ -44,6 +44,7 @@
 //! cache, statistics; on tmpfs and ramfs all, with the thread's own creation mask. These touch memory only on local file systems; on a network file system
 //! below the share they may wait for it.
 
+mod access;
 mod acl;
 mod cache;
 mod change;
@@ -89,6 +90,7 @@ use dittofs_sdk::vfs::{
 use parking_lot::Mutex;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
+use self::access::Bounds;
 use self::cache::{Cache, Object};
 use self::change::Changes;
 use self::core::{Core, Resolver};
@@ -219,6 +221,7 @@ fn start(fd: OwnedFd, handles: Handles, options: &Options) -> VfsResult<Core> {
     Ok(Core {
         device,
         mount: self::core::mount(&stat),
+        bounds: Bounds::detect(),
         others: Others::detect(fd.as_fd(), device, options.no_fanotify),
         identity,
         resolver,
@@ -652,42 +655,7 @@ impl Local {
     }
 }
 
-/// Those of the permission `bits` that this thread's identity has.
-fn accessible(object: &Object, bits: u32) -> u32 {
-    let all = |bits| sys::accessible(object.as_fd(), bits).is_ok();
-    if bits == 0 || all(bits) {
-        return bits;
-    }
-    let each = [posix::READ, posix::WRITE, posix::EXEC];
-    let each = each.into_iter().filter(|bit| bits & bit != 0 && all(*bit));
-    each.fold(0, |found, bit| found | bit)
-}
-
 impl Core {
-    fn access(&self, cred: &Cred, object: &Object, wanted: Access) -> VfsResult<Granted> {
-        let stat = self::core::stat(object.as_fd())?;
-        let all = posix::READ | posix::WRITE | posix::EXEC;
-        let bits = match self.granted(cred, object, &stat)? {
-            // What the mode grants may still be what nobody has, as on a read-only mount.
-            Some(bits) => self.identity.serve(|| Ok(accessible(object, bits)))?,
-            None => self.identity.act(cred, || Ok(accessible(object, all)))?,
-        };
-        let attr = self.attr_from(&stat)?;
-        // The rules from bits to kinds of access are the same, whoever found the bits.
-        let owner = Cred::user(u32::MAX, u32::MAX);
-        let found = Attr {
-            mode: bits << 6,
-            uid: owner.uid,
-            ..attr
-        };
-        let mut access = posix::access(&found, &owner, wanted);
-        if !self.identity.is_caller() {
-            let rights = self.rights_with(object, attr)?;
-            access = access & posix::access(&rights, cred, wanted);
-        }
-        Ok(Granted { access, attr })
-    }
-
     fn watch(
         &self,
         file: Arc<Object>,
