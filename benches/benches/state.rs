@@ -192,9 +192,9 @@ fn owner(role: Role, number: u64) -> Owner {
     }
 }
 
-/// A key as long as that of a file on this machine.
+/// A key as long as that of a file on tmpfs or XFS.
 fn key(number: u64) -> FileKey {
-    let mut handle = [0; 41];
+    let mut handle = [0; 33];
     if let Some(first) = handle.first_chunk_mut() {
         *first = number.to_be_bytes();
     }
