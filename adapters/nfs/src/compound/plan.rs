@@ -17,7 +17,7 @@ pub enum Plan {
     /// or unreadable, which fails as such.
     Lone(Op),
     /// 4.1 and later: SEQUENCE and what it gates.
-    Sequenced(ops::sequence::Args, Vec<Op>),
+    Sequenced(ops::sequence::Args, std::vec::IntoIter<Op>),
     /// The first operation is refused with this status, none is run.
     Refused(Op, Status),
     /// There is nothing to do.
@@ -34,7 +34,7 @@ impl Plan {
         let mut rest = ops.into_iter();
         match rest.next() {
             None => Self::Empty,
-            Some(Op::Sequence(args)) => Self::Sequenced(args, rest.collect()),
+            Some(Op::Sequence(args)) => Self::Sequenced(args, rest),
             Some(first) if first.ends_decoding() => Self::Lone(first),
             Some(first) if !first.has(Flags::LONE) => Self::Refused(first, Status::OpNotInSession),
             Some(first) if !alone => Self::Refused(first, Status::NotOnlyOp),

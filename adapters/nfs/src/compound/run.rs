@@ -228,7 +228,7 @@ fn sequenced(
     results: &Results,
     announced: usize,
     args: &sequence::Args,
-    ops: Vec<Op>,
+    ops: std::vec::IntoIter<Op>,
     start: usize,
 ) -> Option<Work> {
     match sequence::begin(cx, announced, start, args) {
@@ -251,7 +251,7 @@ fn sequenced(
         Ok(Begun::Unkept(ok, news)) => {
             cx.server.metrics.sequence.ended(Outcome::RetryUncached);
             succeed(cx, &ok);
-            let (status, count) = match ops.first() {
+            let (status, count) = match ops.as_slice().first() {
                 Some(next) => {
                     let status = next.refusal().unwrap_or(news);
                     refuse(cx, next, status);
@@ -268,7 +268,7 @@ fn sequenced(
             cx.mode = Mode::Session(session);
             succeed(cx, &ok);
             Some(Work {
-                ops: ops.into_iter(),
+                ops,
                 count: 1,
                 keep: Keep::Slot(slot),
             })

@@ -94,8 +94,8 @@ impl Access {
 #[must_use]
 pub struct Hold {
     server: Arc<Server>,
-    /// None for all files.
-    key: Option<FileKey>,
+    /// None for all files, as mostly: the key is large, and the hold part of what is moved.
+    key: Option<Box<FileKey>>,
 }
 
 impl Drop for Hold {
@@ -136,7 +136,7 @@ pub async fn clear_for_long(cx: &Cx, access: Access) -> Result<Hold, Status> {
     }
     Ok(Hold {
         server: Arc::clone(server),
-        key: Some(access.key),
+        key: Some(Box::new(access.key)),
     })
 }
 

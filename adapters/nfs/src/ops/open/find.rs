@@ -23,6 +23,19 @@ pub(super) struct Found {
     pub(super) truncate: bool,
 }
 
+impl Found {
+    /// What was there before, and stays as it is.
+    fn unchanged(object: ShareObject, file: Arc<dyn File>) -> Self {
+        Self {
+            object,
+            file,
+            change: UNCHANGED,
+            attrs: Bitmap::EMPTY,
+            truncate: false,
+        }
+    }
+}
+
 const SIZE: u32 = 4;
 const TIME_ACCESS: u32 = 47;
 const TIME_MODIFY: u32 = 53;
@@ -58,7 +71,8 @@ pub(super) async fn find(
         // Delegations end with their client's incarnation (RFC 8881 §18.5.3).
         (Claim::DelegatedBefore, _) => return Err(Status::Notsupp),
     };
-    opened(cx, object, access).await
+    let file = opened(cx, &object, access).await?;
+    Ok(Found::unchanged(object, file))
 }
 
 async fn by_name(cx: &Cx, name: &[u8]) -> Result<ShareObject, Status> {
@@ -89,7 +103,7 @@ async fn under_delegation(
         How::Guarded(_) | How::Exclusive(_) | How::Exclusive41(..) => return Err(Status::Exist),
     };
     let object = by_name(cx, name).await?;
-    let found = opened(cx, object, access).await?;
+    let file = opened(cx, &object, access).await?;
     Ok(Found {
         attrs: if truncate {
             Bitmap::of(&[SIZE])
@@ -97,24 +111,21 @@ async fn under_delegation(
             Bitmap::EMPTY
         },
         truncate,
-        ..found
+        ..Found::unchanged(object, file)
     })
 }
 
-async fn opened(cx: &Cx, object: ShareObject, access: OpenAccess) -> Result<Found, Status> {
+async fn opened(
+    cx: &Cx,
+    object: &ShareObject,
+    access: OpenAccess,
+) -> Result<Arc<dyn File>, Status> {
     if access.writes() {
         object.writable()?;
     }
     let fs = &object.share.fs;
     let file = fs.open(&object.cred, &object.handle, access).await;
-    let file = of_type(cx, file)?;
-    Ok(Found {
-        object,
-        file,
-        change: UNCHANGED,
-        attrs: Bitmap::EMPTY,
-        truncate: false,
-    })
+    of_type(cx, file)
 }
 
 /// What a create mode asks of the file system.
@@ -226,7 +237,9 @@ async fn instead_of_creating(
     if truncate {
         return Err(Status::Rofs);
     }
-    opened(cx, dir.sibling(node.handle), access).await
+    let object = dir.sibling(node.handle);
+    let file = opened(cx, &object, access).await?;
+    Ok(Found::unchanged(object, file))
 }
 
 /// What is neither file, directory nor link has an error of its own in 4.1; 4.0 calls it a

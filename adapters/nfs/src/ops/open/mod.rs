@@ -6,6 +6,7 @@ mod args;
 mod delegation;
 mod find;
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use dittofs_sdk::vfs::{OpenAccess, SetAttr};
@@ -35,14 +36,44 @@ impl Operation for Args {
     type Ok = Answer<Opened>;
     type Err = Refused;
 
-    async fn run(self, cx: &mut Cx) -> Result<Answer<Opened>, Refused> {
-        let client = io::client_of(cx, self.owner.client)?;
-        cx.show(client);
-        let owner = self.owner.owner(client, Role::Open);
-        if cx.minor() != Minor::V40 {
-            let result = self.open(cx, owner, true).await.map_err(Refused::from);
-            return Running::Unnumbered.finish(result, None);
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "what is moved into a block stays where it is; arguments of an async fn are there twice"
+    )]
+    fn run(self, cx: &mut Cx) -> impl Future<Output = Result<Answer<Opened>, Refused>> + Send {
+        async move {
+            let client = io::client_of(cx, self.owner.client)?;
+            cx.show(client);
+            let owner = self.owner.owner(client, Role::Open);
+            if cx.minor() == Minor::V40 {
+                return Box::pin(self.open_in_turn(cx, owner)).await;
+            }
+            let result = pin!(self.open(cx, owner, true)).await;
+            Running::Unnumbered.finish(result.map_err(Refused::from), None)
         }
+    }
+
+    fn reply_room(&self) -> usize {
+        // stateid, change_info4, flags, three words of attributes, delegation
+        16 + 20 + 4 + 16 + Delegation::SIZE_MAX
+    }
+}
+
+impl OwnerArg {
+    /// The owner, as one of `client`.
+    pub fn owner(&self, client: ClientId, role: Role) -> Owner {
+        Owner {
+            client,
+            role,
+            // A copy: the name outlives the request's record.
+            name: Arc::from(&*self.name),
+        }
+    }
+}
+
+impl Args {
+    /// As the next operation of its owner, in 4.0.
+    async fn open_in_turn(&self, cx: &mut Cx, owner: Owner) -> Result<Answer<Opened>, Refused> {
         let mut guard = owner40::lock(cx, &owner).await?;
         let step = Step {
             op: Numbered::Open,
@@ -74,25 +105,6 @@ impl Operation for Args {
         running.finish(result, current)
     }
 
-    fn reply_room(&self) -> usize {
-        // stateid, change_info4, flags, three words of attributes, delegation
-        16 + 20 + 4 + 16 + Delegation::SIZE_MAX
-    }
-}
-
-impl OwnerArg {
-    /// The owner, as one of `client`.
-    pub fn owner(&self, client: ClientId, role: Role) -> Owner {
-        Owner {
-            client,
-            role,
-            // A copy: the name outlives the request's record.
-            name: Arc::from(&*self.name),
-        }
-    }
-}
-
-impl Args {
     /// Whether its time has come, or has not passed. What is under a delegation is as old as that.
     fn in_time(&self, cx: &Cx, client: ClientId) -> Result<(), Status> {
         match self.claim {
@@ -106,33 +118,16 @@ impl Args {
     async fn open(&self, cx: &mut Cx, owner: Owner, confirmed: bool) -> Result<Opened, Status> {
         let (share, want) = self.share(cx.minor())?;
         self.in_time(cx, owner.client)?;
-        let found = find::find(cx, &self.claim, &self.how, share.access()).await?;
+        let found = pin!(find::find(cx, &self.claim, &self.how, share.access())).await?;
         if let Some(stateid) = self.claim.delegation() {
             check_delegation(cx, stateid, &found, share, owner.client)?;
         }
-        let hold = make_way(cx, &found, share).await?;
+        let hold = match delegations::hold_off(cx) {
+            None => Box::pin(make_way(cx, &found, share)).await?,
+            hold => hold,
+        };
         let client = owner.client;
-        let request = OpenRequest {
-            owner,
-            key: found.object.key(),
-            user: found.object.cred.uid,
-            share,
-            touch: touch(&found, share),
-            file: Arc::clone(&found.file),
-            confirmed,
-            limit: cx.settings.open_bound(),
-        };
-        let opened = match self.claim {
-            Claim::Previous(_) => {
-                let files = &cx.server.state.files;
-                let opened = files.open(io::caller(cx), &request);
-                let opened = opened.map_err(reclaim::conflict);
-                let status = opened.as_ref().err().copied();
-                cx.server.metrics.grace.asked(status.unwrap_or(Status::Ok));
-                opened?
-            }
-            _ => open_for(cx, &request).await?,
-        };
+        let opened = pin!(self.make(cx, owner, &found, share, confirmed)).await?;
         if cx.minor() == Minor::V40
             && let Err(status) = Box::pin(established(cx, client)).await
         {
@@ -146,9 +141,7 @@ impl Args {
             return Err(status);
         }
         drop(hold);
-        let delegation = self
-            .delegation(cx, &found, share, want, client, confirmed)
-            .await;
+        let delegation = pin!(self.delegation(cx, &found, share, want, client, confirmed)).await;
         cx.set_current(Object::Share(found.object));
         cx.current_stateid = Some(opened.stateid);
         Ok(Opened {
@@ -158,6 +151,41 @@ impl Args {
             attrs: found.attrs,
             delegation,
         })
+    }
+
+    /// Makes the open in the client's state.
+    async fn make(
+        &self,
+        cx: &Cx,
+        owner: Owner,
+        found: &Found,
+        share: Share,
+        confirmed: bool,
+    ) -> Result<files::Opened, Status> {
+        let request = OpenRequest {
+            owner,
+            key: found.object.key(),
+            user: found.object.cred.uid,
+            share,
+            touch: touch(found, share),
+            file: Arc::clone(&found.file),
+            confirmed,
+            limit: cx.settings.open_bound(),
+        };
+        match self.claim {
+            Claim::Previous(_) => {
+                let files = &cx.server.state.files;
+                let opened = files.open(io::caller(cx), &request);
+                let opened = opened.map_err(reclaim::conflict);
+                let status = opened.as_ref().err().copied();
+                cx.server.metrics.grace.asked(status.unwrap_or(Status::Ok));
+                opened
+            }
+            _ => match cx.server.state.files.open(io::caller(cx), &request) {
+                Ok(opened) => Ok(opened),
+                Err(_) => Box::pin(open_again(cx, &request)).await,
+            },
+        }
     }
 
     /// No delegation comes with an open that has yet to be confirmed (RFC 7530 §9.1.11), nor with one
@@ -200,9 +228,6 @@ fn touch(found: &Found, share: Share) -> Touch {
 /// Recalls the delegations that the open stands against, unless a reservation refuses it: it would
 /// do so afterwards as well.
 async fn make_way(cx: &Cx, found: &Found, share: Share) -> Result<Option<Hold>, Status> {
-    if let Some(hold) = delegations::hold_off(cx) {
-        return Ok(Some(hold));
-    }
     let key = found.object.key();
     if cx.server.state.files.refuses(&key, share) {
         return Ok(None);
@@ -211,7 +236,7 @@ async fn make_way(cx: &Cx, found: &Found, share: Share) -> Result<Option<Hold>, 
         truncate: found.truncate,
         ..Access::new(cx, key, touch(found, share), Reason::Open)
     };
-    Box::pin(delegations::clear(cx, access)).await.map(Some)
+    delegations::clear(cx, access).await.map(Some)
 }
 
 /// An open under a delegation is one that the delegation allows (RFC 8881 §10.4.4).
@@ -251,19 +276,16 @@ fn may_notify_lock(cx: &Cx) -> u32 {
     if told { MAY_NOTIFY_LOCK } else { 0 }
 }
 
-/// Makes the open, unless a client that is not silent stands against it.
-async fn open_for(cx: &Cx, request: &OpenRequest) -> Result<files::Opened, Status> {
+/// Makes an open that something stands against, unless that is of a client that is not silent.
+async fn open_again(cx: &Cx, request: &OpenRequest) -> Result<files::Opened, Status> {
     let files = &cx.server.state.files;
     let attempt = || files.open(io::caller(cx), request);
-    if let Ok(opened) = attempt() {
-        return Ok(opened);
-    }
     let obstacle = |status: &Status| match status {
         Status::ShareDenied => Obstacle::Rivals(files.open_rivals(request)),
         _ if files.opens_exhausted(request.limit.all) => Obstacle::Full,
         _ => Obstacle::Other,
     };
-    Box::pin(past_silent(cx, attempt, obstacle)).await
+    past_silent(cx, attempt, obstacle).await
 }
 
 /// Cuts a file that was there before to size 0. Needs the right to write, whatever it is opened
