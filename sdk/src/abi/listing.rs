@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::bytes::WireBytes;
 use super::op::Wire;
 use super::value::WireNode;
-use crate::vfs::{Attr, Handle, Listing, Node, VfsError, VfsResult};
+use crate::vfs::{Attr, Handle, Listing, VfsError, VfsResult};
 
 /// One entry of a listing; its name is the next `name_len` bytes of the listing's names.
 #[repr(C)]
@@ -31,7 +31,7 @@ impl WireDirEntry {
         name_len: u32,
         cookie: u64,
         fileid: u64,
-        node: Option<&Node>,
+        node: Option<(&Handle, &Attr)>,
     ) {
         if to.len() == to.capacity() {
             to.reserve(1);
@@ -45,9 +45,9 @@ impl WireDirEntry {
                 cookie,
                 fileid,
                 node: match node {
-                    Some(node) => RSome(WireNode {
-                        handle: node.handle.into_wire(),
-                        attr: node.attr.into_wire(),
+                    Some((handle, attr)) => RSome(WireNode {
+                        handle: handle.into_wire(),
+                        attr: attr.into_wire(),
                     }),
                     None => RNone,
                 },

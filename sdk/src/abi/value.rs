@@ -76,6 +76,7 @@ pub(super) struct WireTime {
 }
 
 impl From<Time> for WireTime {
+    #[inline]
     fn from(Time { sec, nsec }: Time) -> Self {
         Self {
             sec,
@@ -86,6 +87,7 @@ impl From<Time> for WireTime {
 }
 
 impl From<WireTime> for Time {
+    #[inline]
     fn from(wire: WireTime) -> Self {
         Self {
             sec: wire.sec,

@@ -133,6 +133,25 @@ impl Listed {
     /// Adds an entry; what it says is what [`DirEntry`] tells.
     #[inline]
     pub fn push(&mut self, name: &[u8], cookie: u64, fileid: u64, node: Option<&Node>) {
+        let node = node.map(|node| (&node.handle, &node.attr));
+        self.append(name, cookie, fileid, node);
+    }
+
+    /// As [`push`](Self::push), of a node whose handle and attributes lie apart.
+    #[inline]
+    pub fn push_node(
+        &mut self,
+        name: &[u8],
+        cookie: u64,
+        fileid: u64,
+        handle: &Handle,
+        attr: &Attr,
+    ) {
+        self.append(name, cookie, fileid, Some((handle, attr)));
+    }
+
+    #[inline]
+    fn append(&mut self, name: &[u8], cookie: u64, fileid: u64, node: Option<(&Handle, &Attr)>) {
         let name_len = name.len() as u32;
         WireDirEntry::append(&mut self.entries, name_len, cookie, fileid, node);
         self.names.extend_from_slice(name);

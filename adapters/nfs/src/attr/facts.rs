@@ -1,5 +1,7 @@
 //! What attributes are read from: one snapshot of an object and of its file system.
 
+use std::borrow::Cow;
+
 use dittofs_sdk::vfs::{
     Acl, Attr, Capabilities, FsInfo, FsStat, Kind, Name, Op, PosixAcls, Quota, Time, VfsError,
 };
@@ -37,8 +39,8 @@ pub struct FsFacts {
 
 /// What the attributes of one object are read from.
 pub struct Facts<'a> {
-    /// Its file system.
-    pub fs: FsFacts,
+    /// Its file system; that of all entries of a page is the same.
+    pub fs: Cow<'a, FsFacts>,
     /// The object.
     pub object: &'a Object,
     /// Its attributes.
@@ -94,7 +96,7 @@ pub async fn facts_of_seen<'a>(
         }
     };
     Ok(Facts {
-        fs: FsFacts::new(cx, object, stat),
+        fs: Cow::Owned(FsFacts::new(cx, object, stat)),
         object,
         attr,
         mounted_on: mounted_on(cx, object, attr.fileid, wanted),
@@ -212,9 +214,10 @@ impl FsFacts {
 
 impl<'a> Facts<'a> {
     /// The facts of what is in a directory of a share, and so is no junction.
-    pub fn of_entry(fs: FsFacts, object: &'a Object, attr: Attr, further: Further) -> Self {
+    #[inline]
+    pub fn of_entry(fs: &'a FsFacts, object: &'a Object, attr: Attr, further: Further) -> Self {
         Self {
-            fs,
+            fs: Cow::Borrowed(fs),
             object,
             attr,
             mounted_on: attr.fileid,
@@ -305,7 +308,7 @@ impl Form {
 
     /// Bytes that fattr4 of an entry of `dir` takes, roughly: those of a file without an owner
     /// whose handle is as long as the directory's.
-    pub fn size(&self, fs: FsFacts, dir: &Object) -> usize {
+    pub fn size(&self, fs: &FsFacts, dir: &Object) -> usize {
         let mut writer = Writer::default();
         let facts = Facts::of_entry(fs, dir, NOBODYS_FILE, Further::default());
         self.encode(&facts, &mut writer);

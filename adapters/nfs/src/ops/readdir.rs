@@ -108,7 +108,8 @@ impl Args {
         let fs = attr::fs_facts(cx, &object, self.wanted).await?;
         let form = Form::new(self.wanted, cx.minor());
         let of_number = attr::needs_number_only(self.wanted);
-        page.expect(form.size(fs, &object));
+        let more = attr::needs_more(self.wanted);
+        page.expect(form.size(&fs, &object));
         let mut after = self.cookie;
         while let Some(entries) = page.guess(cx) {
             let limit = ReadDirLimit {
@@ -151,7 +152,13 @@ impl Args {
                         }
                     }
                 }
-                let further = match self.further(&object).await {
+                let further = if more {
+                    // What few ask for must not make every READDIR larger: it is boxed.
+                    Box::pin(attr::further(&object, self.wanted)).await
+                } else {
+                    Ok(Further::default())
+                };
+                let further = match further {
                     Ok(further) => further,
                     Err(Status::Stale) => continue,
                     // One entry fails, not the directory (RFC 8881 §5.8.1.12).
@@ -163,7 +170,7 @@ impl Args {
                     }
                     Err(status) => return Err(status),
                 };
-                let facts = Facts::of_entry(fs, &object, attr, further);
+                let facts = Facts::of_entry(&fs, &object, attr, further);
                 if !page.add(cx, name, cookie, |w| form.encode(&facts, w)) {
                     return Ok(false);
                 }
@@ -174,14 +181,6 @@ impl Args {
             }
         }
         Ok(false)
-    }
-
-    async fn further(&self, object: &Object) -> Result<Further, Status> {
-        if attr::needs_more(self.wanted) {
-            attr::further(object, self.wanted).await
-        } else {
-            Ok(Further::default())
-        }
     }
 }
 

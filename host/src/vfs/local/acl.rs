@@ -104,7 +104,7 @@ impl Core {
                 Err(VfsError::NotPermitted)
             }
         })?;
-        let _busy = self.others.busy(object.fileid);
+        let _busy = self.changing(object.fileid);
         self.identity.act(cred, || write_lists(object, acls))?;
         self.changed(object.fileid, object.as_fd())?;
         self.settle(object)?;

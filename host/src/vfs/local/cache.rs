@@ -15,6 +15,7 @@ use super::core::{born, kind};
 use super::descriptors::Part;
 use super::numbers::ByNumber;
 use super::rights::Listless;
+use super::seen::Seen;
 
 /// An object of the file system. Its kind and number never change.
 pub(super) struct Object {
@@ -24,6 +25,7 @@ pub(super) struct Object {
     pub(super) fileid: u64,
     /// What is known of its list.
     pub(super) listless: Listless,
+    pub(super) seen: Seen,
     /// When it was made, where the file system tells.
     born: u64,
 }
@@ -36,6 +38,7 @@ impl Object {
             kind: kind(stat)?,
             fileid: stat.stx_ino,
             listless: Listless::default(),
+            seen: Seen::default(),
             born: born(stat),
         })
     }
@@ -147,18 +150,19 @@ impl Cache {
     }
 
     /// Keeps an object that is only listed, if it [`has_room`](Self::has_room).
-    pub(super) fn keep_listed(&self, object: Object) {
+    pub(super) fn keep_listed(&self, object: Object) -> Arc<Object> {
+        let object = Arc::new(object);
         let Some(shard) = self.shard(object.fileid) else {
-            return;
+            return object;
         };
         let mut shard = shard.lock();
-        let closing = if shard.young.contains_key(&object.fileid) {
-            Some(Arc::new(object))
-        } else {
-            shard.old.insert(object.fileid, Arc::new(object))
-        };
+        let mut closing = None;
+        if !shard.young.contains_key(&object.fileid) {
+            closing = shard.old.insert(object.fileid, Arc::clone(&object));
+        }
         drop(shard);
         drop(closing);
+        object
     }
 
     pub(super) fn forget(&self, object: &Object) {

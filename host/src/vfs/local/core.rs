@@ -14,7 +14,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Statx, StatxFlag
 
 use super::access::Bounds;
 use super::cache::{Cache, Object};
-use super::change::Changes;
+use super::change::{Changes, Changing};
 use super::descriptors::{Descriptors, FileId};
 use super::errno;
 use super::handles::Handles;
@@ -22,10 +22,12 @@ use super::identity::Identity;
 use super::idle::Idle;
 use super::index::Index;
 use super::mounts::Mounts;
-use super::others::Others;
+use super::names::Names;
+use super::others::{Busy, Others};
 use super::pace::Pace;
 use super::pool::Pool;
 use super::ranges::Ranges;
+use super::seen::Bound;
 use super::syncs::Syncs;
 use super::sys;
 use super::walked::Walked;
@@ -69,7 +71,10 @@ pub(super) struct Core {
     pub(super) pace: Pace,
     /// Does what may sleep.
     pub(super) pool: Pool,
-    pub(super) changes: Changes,
+    pub(super) changes: Arc<Changes>,
+    /// How long attributes seen before may be told.
+    pub(super) bound: Bound,
+    pub(super) names: Names,
     pub(super) others: Others,
     /// Whether changes are forced to the device before they are acknowledged.
     pub(super) durable: bool,
@@ -159,7 +164,7 @@ impl Core {
 
     /// The attributes of an object.
     pub(super) fn attr(&self, object: &Object) -> VfsResult<Attr> {
-        self.attr_from(&stat(object.as_fd())?)
+        self.attr_of(object, &stat(object.as_fd())?)
     }
 
     /// Lets go of an object that may have lost its last name: our cache must not keep its data.
@@ -220,6 +225,11 @@ impl Core {
         (stat.stx_dev_major, stat.stx_dev_minor) == self.device
     }
 
+    /// To be kept while we change an object, until nothing more is changed or said of it.
+    pub(super) fn changing(&self, fileid: u64) -> (Option<Busy>, Changing<'_>) {
+        (self.others.busy(fileid), self.changes.changing(fileid))
+    }
+
     /// Notes a change that was made through us.
     pub(super) fn changed(&self, fileid: u64, fd: BorrowedFd<'_>) -> VfsResult<()> {
         if !self.changes.is_fine() {
@@ -247,6 +257,7 @@ impl Core {
         dir: &Object,
         alter: impl FnOnce() -> VfsResult<T>,
     ) -> VfsResult<(T, DirChange)> {
+        let _changing = self.changes.changing(dir.fileid);
         let before = self.change(dir)?;
         let done = alter()?;
         let after = self.changed_to(dir)?;

@@ -8,17 +8,24 @@
 //! Attributes of objects in use are had through their descriptors, at half the cost of a walk by
 //! name: the entry tells the object's number, and no other object has it meanwhile. (Not so on a
 //! tmpfs with short numbers, which start over after four billions; there the walk is needed.) What is listed
-//! is pinned for the next listing, as far as that drives out nothing that is in use.
+//! is pinned for the next listing, as far as that drives out nothing that is in use. The entries
+//! themselves are remembered as long as the directory stays the same ([`names`](super::names)).
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Weak};
 
-use dittofs_sdk::vfs::{Cred, Listed, Listing, Node, ReadDirLimit, VfsError, VfsResult, posix};
+use dittofs_sdk::vfs::{
+    Attr, Cred, Listed, Listing, Node, ReadDirLimit, VfsError, VfsResult, posix,
+};
 use rustix::fs::{Mode, OFlags, RawDir, SeekFrom};
 
 use super::cache::Object;
 use super::core::{Core, reopen, stat, stat_at};
+use super::mounts::Covered;
+use super::names::{Known, List};
 use super::rights::By;
+use super::seen::Moment;
 use super::{errno, sys};
 
 /// Bytes that the kernel tells entries in. The least takes the longest name, whose entry has 280.
@@ -40,20 +47,57 @@ impl Core {
         after: u64,
         limit: ReadDirLimit,
     ) -> VfsResult<Listing> {
-        posix::require_dir(dir.kind)?;
-        if limit.entries == 0 {
-            return Err(VfsError::TooSmall);
-        }
         let offset = offset(after).ok_or(VfsError::BadCookie)?;
-        self.judge(cred, dir, posix::READ)?;
+        let look = self.look(cred, dir, limit)?;
+        let list = self.names.of(&stat(dir.as_fd())?);
+        if let Some(list) = &list
+            && let Some(listing) = self.relist(cred, &look, (list, after), Patience::Waits)
+        {
+            return Ok(listing);
+        }
         let open = self.open_dir(cred, dir)?;
         if offset != 0 {
             rustix::fs::seek(&open, SeekFrom::Start(offset)).map_err(|_| VfsError::BadCookie)?;
         }
-        // Names are for all who may read; what they stand for is for those who may search.
-        let attrs = limit.attrs && self.may_search(cred, dir);
-        let most = limit.entries.min(MOST) as usize;
-        self.identity.serve(|| self.list(dir, &open, most, attrs))
+        let (listing, found) = self.identity.serve(|| self.list(&look, &open))?;
+        if let Some(list) = list {
+            self.names.extend(&list, after, found, &stat(dir.as_fd())?);
+        }
+        Ok(listing)
+    }
+
+    /// As [`read_dir`](Self::read_dir), if that asks for nothing that is not in memory.
+    pub(super) fn read_dir_in_place(
+        &self,
+        cred: &Cred,
+        dir: &Object,
+        after: u64,
+        limit: ReadDirLimit,
+    ) -> Option<Listing> {
+        // Elsewhere entries are looked at by name.
+        if !self.generic || !self.numbers_are_unique {
+            return None;
+        }
+        let list = self.names.of(&stat(dir.as_fd()).ok()?)?;
+        let look = self.look(cred, dir, limit).ok()?;
+        self.relist(cred, &look, (&list, after), Patience::None)
+    }
+
+    /// What may be listed of `dir`, where that is not refused already.
+    fn look<'a>(&self, cred: &Cred, dir: &'a Object, limit: ReadDirLimit) -> VfsResult<Look<'a>> {
+        posix::require_dir(dir.kind)?;
+        if limit.entries == 0 {
+            return Err(VfsError::TooSmall);
+        }
+        self.judge(cred, dir, posix::READ)?;
+        Ok(Look {
+            dir,
+            // Names are for all who may read; what they stand for is for those who may search.
+            attrs: limit.attrs && self.may(cred, dir, posix::EXEC),
+            most: limit.entries.min(MOST) as usize,
+            moment: self.bound.moment(),
+            covered: self.mounts.covered(),
+        })
     }
 
     fn open_dir(&self, cred: &Cred, dir: &Object) -> VfsResult<OwnedFd> {
@@ -64,76 +108,161 @@ impl Core {
         }
     }
 
-    fn may_search(&self, cred: &Cred, dir: &Object) -> bool {
-        let asked = || sys::accessible(dir.as_fd(), posix::EXEC).map_err(errno::vfs);
-        self.judge(cred, dir, posix::EXEC).is_ok()
-            && self.permitted(cred, dir, posix::EXEC, asked).is_ok()
+    fn may(&self, cred: &Cred, dir: &Object, want: u32) -> bool {
+        let asked = || sys::accessible(dir.as_fd(), want).map_err(errno::vfs);
+        self.judge(cred, dir, want).is_ok() && self.permitted(cred, dir, want, asked).is_ok()
     }
 
-    fn list(&self, dir: &Object, open: &OwnedFd, most: usize, attrs: bool) -> VfsResult<Listing> {
-        let covered = self.mounts.covered();
-        // What the kernel tells beyond `most` entries is told again for the next listing. So it is
-        // asked several times for a part of them.
-        let room = (most.saturating_mul(DIRENT_GUESS) / 8).clamp(BUFFER_MIN, BUFFER_MAX);
-        let mut buffer = Vec::with_capacity(room);
-        let mut raw = RawDir::new(open, buffer.spare_capacity_mut());
-        let mut listed = Listed::with_room_for(most.min(ROOM_MAX));
-        while let Some(entry) = raw.next() {
-            let entry = entry.map_err(errno::vfs)?;
-            let name = entry.file_name();
-            if matches!(name.to_bytes(), b"." | b"..") {
-                continue;
-            }
-            if listed.len() == most {
-                return Ok(listed.end(false));
-            }
-            let fileid = entry.ino();
-            self.seen(dir.fileid, name.to_bytes(), fileid);
-            let node = if attrs {
-                let clear = self.generic && covered.is_clear(name);
-                match clear.then(|| self.known_entry(open, name, fileid)) {
-                    Some(Some(known)) => Some(known),
-                    _ => self.entry_node(open, name, fileid, clear),
-                }
-            } else {
-                None
-            };
-            let cookie = cookie(entry.next_entry_cookie());
-            listed.push(name.to_bytes(), cookie, fileid, node.as_ref());
-        }
-        Ok(listed.end(true))
-    }
-
-    /// What an entry stands for, if that is in use.
-    fn known_entry(&self, dir: &OwnedFd, name: &CStr, fileid: u64) -> Option<Node> {
-        let object = self.cache.peek(fileid)?;
-        let stat = if self.numbers_are_unique {
-            stat(object.as_fd()).ok()?
-        } else {
-            let found = stat_at(dir.as_fd(), name).ok()?;
-            object.is(&found).then_some(found)?
-        };
-        // Without a name it was removed just now, and the entry may be of its successor.
-        if stat.stx_nlink == 0 {
+    /// Entries of `list` after this cookie; none if it has none, or the caller is to be refused.
+    fn relist(
+        &self,
+        cred: &Cred,
+        look: &Look<'_>,
+        (list, after): (&List, u64),
+        patience: Patience,
+    ) -> Option<Listing> {
+        let known = list.known();
+        let entries = known.after(after)?;
+        let (len, most) = (entries.len(), look.most);
+        if len == 0 && !known.is_whole() || !self.may(cred, look.dir, posix::READ) {
             return None;
         }
-        Some(Node {
-            handle: object.handle,
-            attr: self.attr_from(&stat).ok()?,
-        })
+        let mut listed = Listed::with_room_for(most.min(len));
+        let relisted = self.identity.serve(|| {
+            for (name, entry) in entries.take(most) {
+                let fileid = entry.fileid;
+                let object = entry.object.upgrade().or_else(|| self.cache.peek(fileid));
+                if patience == Patience::None && look.attrs {
+                    let is_in_memory = object.is_some() && look.covered.is_clear(name);
+                    if !is_in_memory {
+                        return Err(VfsError::TryLater);
+                    }
+                }
+                let entry = Entry {
+                    name,
+                    fileid,
+                    cookie: entry.cookie,
+                };
+                self.tell(look, &entry, object, &mut listed);
+            }
+            Ok(())
+        });
+        relisted
+            .is_ok()
+            .then(|| listed.end(known.is_whole() && len <= most))
+    }
+
+    /// Entries as the kernel tells them, and what is to be remembered of them.
+    fn list(&self, look: &Look<'_>, open: &OwnedFd) -> VfsResult<(Listing, Known)> {
+        // What the kernel tells beyond `most` entries is told again for the next listing. So it is
+        // asked several times for a part of them.
+        let room = (look.most.saturating_mul(DIRENT_GUESS) / 8).clamp(BUFFER_MIN, BUFFER_MAX);
+        let mut buffer = Vec::with_capacity(room);
+        let mut raw = RawDir::new(open, buffer.spare_capacity_mut());
+        let mut listed = Listed::with_room_for(look.most.min(ROOM_MAX));
+        let mut known = Known::default();
+        while let Some(entry) = raw.next() {
+            let entry = entry.map_err(errno::vfs)?;
+            let name = entry.file_name().to_bytes();
+            if matches!(name, b"." | b"..") {
+                continue;
+            }
+            if listed.len() == look.most {
+                return Ok((listed.end(false), known));
+            }
+            let entry = Entry {
+                name,
+                fileid: entry.ino(),
+                cookie: cookie(entry.next_entry_cookie()),
+            };
+            let object = look.attrs.then(|| self.cache.peek(entry.fileid)).flatten();
+            let object = self.tell(look, &entry, object, &mut listed);
+            known.push(name, entry.cookie, entry.fileid, object);
+        }
+        known.end();
+        Ok((listed.end(true), known))
+    }
+
+    /// Lists an entry, with what it stands for if that is asked for and to be had: `object`, if that number is
+    /// in use. Answers with the object that is in use then.
+    fn tell(
+        &self,
+        look: &Look<'_>,
+        entry: &Entry<'_>,
+        object: Option<Arc<Object>>,
+        listed: &mut Listed,
+    ) -> Weak<Object> {
+        let Entry {
+            name,
+            fileid,
+            cookie,
+        } = *entry;
+        self.seen(look.dir.fileid, name, fileid);
+        if !look.attrs {
+            listed.push(name, cookie, fileid, None);
+            return Weak::new();
+        }
+        let is_clear = self.generic && look.covered.is_clear(name);
+        if is_clear
+            && let Some(object) = object
+            && self.tell_known(look, entry, &object, listed).is_some()
+        {
+            return Arc::downgrade(&object);
+        }
+        let found = self.entry_node(look.dir, name, fileid, is_clear);
+        let node = found.as_ref().map(|(node, _)| node);
+        listed.push(name, cookie, fileid, node);
+        let object = found.and_then(|(_, object)| object);
+        object.map_or_else(Weak::new, |object| Arc::downgrade(&object))
+    }
+
+    /// Lists an entry that stands for an object in use, if it still does.
+    fn tell_known(
+        &self,
+        look: &Look<'_>,
+        entry: &Entry<'_>,
+        object: &Object,
+        listed: &mut Listed,
+    ) -> Option<()> {
+        let Entry {
+            name,
+            fileid,
+            cookie,
+        } = *entry;
+        let mut tell = |attr: &Attr| {
+            // Without a name it was removed just now, and the entry may be of its successor.
+            let is_named = attr.nlink > 0;
+            is_named.then(|| listed.push_node(name, cookie, fileid, &object.handle, attr))
+        };
+        if self.numbers_are_unique {
+            return self.with_recent_attr(object, look.moment, tell).ok()?;
+        }
+        let name = CString::new(name).ok()?;
+        let found = stat_at(look.dir.as_fd(), &name).ok()?;
+        if !object.is(&found) {
+            return None;
+        }
+        tell(&self.attr_of(object, &found).ok()?)
     }
 
     /// What an entry stands for. If the number differs the name was reused just now, or something
     /// is mounted on it.
-    fn entry_node(&self, dir: &OwnedFd, name: &CStr, fileid: u64, may_pin: bool) -> Option<Node> {
+    fn entry_node(
+        &self,
+        dir: &Object,
+        name: &[u8],
+        fileid: u64,
+        may_pin: bool,
+    ) -> Option<(Node, Option<Arc<Object>>)> {
+        let name = CString::new(name).ok()?;
         let pin = if may_pin && self.cache.has_room(fileid) {
-            Some(pin_entry(dir, name).ok()?)
+            Some(pin_entry(dir, &name).ok()?)
         } else {
             None
         };
         let (at, name) = match &pin {
             Some(pin) => (pin.as_fd(), c""),
-            None => (dir.as_fd(), name),
+            None => (dir.as_fd(), &*name),
         };
         let handle = self.handles.of(at, name, fileid).ok()?;
         let stat = stat_at(at, name).ok()?;
@@ -141,15 +270,43 @@ impl Core {
             return None;
         }
         let attr = self.attr_from(&stat).ok()?;
-        if let Some(pin) = pin {
-            self.cache
-                .keep_listed(Object::new(pin, handle, &stat).ok()?);
-        }
-        Some(Node { handle, attr })
+        let object = match pin {
+            Some(pin) => {
+                let object = Object::new(pin, handle, &stat).ok()?;
+                Some(self.cache.keep_listed(object))
+            }
+            None => None,
+        };
+        Some((Node { handle, attr }, object))
     }
 }
 
-fn pin_entry(dir: &OwnedFd, name: &CStr) -> rustix::io::Result<OwnedFd> {
+/// An entry as the kernel tells it.
+struct Entry<'a> {
+    name: &'a [u8],
+    fileid: u64,
+    cookie: u64,
+}
+
+/// Whether a listing may wait for what is not in memory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    None,
+    Waits,
+}
+
+/// What a listing is to have.
+struct Look<'a> {
+    dir: &'a Object,
+    /// Whether handles and attributes.
+    attrs: bool,
+    /// Entries.
+    most: usize,
+    moment: Moment,
+    covered: Covered,
+}
+
+fn pin_entry(dir: &Object, name: &CStr) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::openat(dir, name, flags, Mode::empty())
 }

@@ -405,7 +405,7 @@ impl InUse<'_> {
             Stability::Data if self.core.durable => ReadWriteFlags::DSYNC,
             _ => ReadWriteFlags::empty(),
         };
-        let _busy = self.core.others.busy(self.fileid);
+        let _busy = self.core.changing(self.fileid);
         let by = self.writes_as(writer)?;
         let write = || self.write_all(offset, data, flags);
         let count = self.core.run(by, writer, write);
@@ -457,7 +457,7 @@ impl InUse<'_> {
 
     fn truncate(&self, size: u64) -> VfsResult<Attr> {
         let (writer, handle) = (self.writer()?, self.handle()?);
-        let _busy = self.core.others.busy(self.fileid);
+        let _busy = self.core.changing(self.fileid);
         self.core
             .identity
             .act(writer, || self.core.resize(&handle, self, size))?;

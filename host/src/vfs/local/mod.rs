@@ -59,6 +59,7 @@ mod identity;
 mod idle;
 mod index;
 mod mounts;
+mod names;
 mod namespace;
 mod numbers;
 mod others;
@@ -67,6 +68,7 @@ mod pool;
 mod quota;
 mod ranges;
 mod rights;
+mod seen;
 mod set_attr;
 mod syncs;
 mod sys;
@@ -101,11 +103,13 @@ use self::identity::Identity;
 use self::idle::Idle;
 use self::index::Index;
 use self::mounts::Mounts;
+use self::names::Names;
 use self::namespace::{First, Found};
 use self::others::Others;
 use self::pace::Pace;
 use self::pool::Pool;
 use self::ranges::Ranges;
+use self::seen::Bound;
 use self::syncs::Syncs;
 use self::walked::Walked;
 
@@ -129,6 +133,8 @@ pub struct Options {
     pub unprivileged: bool,
     /// Do without fanotify also where it works.
     pub no_fanotify: bool,
+    /// How long attributes may be told again without a look at the object; a change by another program is seen so much later. Zero: always looked at.
+    pub attribute_cache: Duration,
 }
 
 impl Default for Options {
@@ -142,6 +148,7 @@ impl Default for Options {
             attribute_cache: Duration::ZERO,
             unprivileged: false,
             no_fanotify: false,
+            attribute_cache: Duration::ZERO,
         }
     }
 }
@@ -218,6 +225,8 @@ fn start(fd: OwnedFd, handles: Handles, options: &Options) -> VfsResult<Core> {
     ];
     let keeps = all_of(Capabilities(0), &found);
     let descriptors = Arc::clone(&options.descriptors);
+    // A tmpfs has fine times, but not for directories.
+    let changes = Changes::of(device, fd.as_fd(), !durable);
     Ok(Core {
         device,
         mount: self::core::mount(&stat),
@@ -233,11 +242,9 @@ fn start(fd: OwnedFd, handles: Handles, options: &Options) -> VfsResult<Core> {
         pace: Pace::default(),
         pool: Pool::new(options.threads, options.queue),
         mounts: Mounts::new(),
-        changes: if durable {
-            Changes::probe(fd.as_fd())
-        } else {
-            Changes::coarse()
-        },
+        names: Names::new(fd.as_fd(), changes.is_fine() || !durable),
+        changes,
+        bound: Bound::new(options.attribute_cache),
         durable,
         generic: rights::is_generic(fd.as_fd()),
         // Each subvolume of Btrfs counts for itself, and the entry of one tells its own number. Otherwise only
@@ -359,7 +366,7 @@ impl FileSystem for Local {
 
     fn attr(&self, object: &Handle) -> Op<Attr> {
         if let Some(hot) = self.core.hot(object) {
-            match self.core.attr(&hot) {
+            match self.core.recent_attr(&hot, self.core.bound.moment()) {
                 // Perhaps only our own descriptor keeps it: let go, and look again.
                 Ok(attr) if attr.nlink == 0 => self.core.unnamed(&hot),
                 done => return done.into(),
@@ -391,6 +398,11 @@ impl FileSystem for Local {
     }
 
     fn read_dir(&self, cred: &Cred, dir: &Handle, after: u64, limit: ReadDirLimit) -> Op<Listing> {
+        if let Some(hot) = self.core.hot(dir)
+            && let Some(listing) = self.core.read_dir_in_place(cred, &hot, after, limit)
+        {
+            return Op::ok(listing);
+        }
         let (cred, dir) = (cred.clone(), *dir);
         self.quick(move |fs| {
             fs.core

@@ -186,7 +186,7 @@ impl Core {
         } else {
             AtFlags::empty()
         };
-        let _busy = self.others.busy(victim.fileid);
+        let _busy = self.changing(victim.fileid);
         let ((), change) = self.alter(dir, || {
             let _parting = parting;
             self.run(by, cred, || match unlink(dir, &path, flags) {
@@ -241,10 +241,10 @@ impl Core {
             self.descriptors.make_way_for_unnamed(self.id(target))?;
         }
         let _busy = (
-            self.others.busy(source.fileid),
+            self.changing(source.fileid),
             target
                 .as_ref()
-                .map(|(target, _)| self.others.busy(target.fileid)),
+                .map(|(target, _)| self.changing(target.fileid)),
         );
         let rename = || {
             let _partings = partings;
@@ -287,7 +287,7 @@ impl Core {
         self.identity.act(cred, || {
             sys::accessible(dir.as_fd(), want).map_err(errno::vfs)
         })?;
-        let _busy = self.others.busy(object.fileid);
+        let _busy = self.changing(object.fileid);
         let ((), change) = self.alter(dir, || {
             self.identity
                 .serve(|| self.link_object(object, dir, &path))?;
@@ -350,7 +350,8 @@ impl Core {
             return Ok(None);
         };
         self.seen(dir.fileid, name.to_bytes(), object.fileid);
-        Ok(Some((object, self.attr_from(&stat)?)))
+        let attr = self.attr_of(&object, &stat)?;
+        Ok(Some((object, attr)))
     }
 
     /// The object that these attributes were found for by name, if it is in use, on the mount that
@@ -420,7 +421,7 @@ impl Core {
     ) -> VfsResult<Found> {
         let dir_change = self.unaltered(dir)?;
         let (object, attr) = self.child(cred, dir, path, ResolveFlags::empty())?;
-        let _busy = self.others.busy(object.fileid);
+        let _busy = self.changing(object.fileid);
         let (fd, created) = match how {
             CreateHow::Exclusive(verifier) if exclusive::matches(&attr, verifier) => (
                 self.identity
@@ -459,6 +460,7 @@ impl Core {
             is_whole,
         }: Extra,
     ) -> VfsResult<Attr> {
+        let _changing = self.changes.changing(object.fileid);
         let attr = first.attr;
         let owner = attr.uid.or(attr.gid).is_some();
         // A change of owner takes setuid and setgid away again. The other bits are those that

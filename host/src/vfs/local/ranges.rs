@@ -117,7 +117,7 @@ impl InUse<'_> {
         if count == 0 {
             return Ok(());
         }
-        let _busy = self.core.others.busy(self.fileid);
+        let _busy = self.core.changing(self.fileid);
         self.core.identity.act(writer, || {
             rustix::fs::fallocate(self, how, offset, count).map_err(errno::vfs)
         })?;
@@ -137,7 +137,7 @@ impl InUse<'_> {
         addressable(from, count).map_err(|_| VfsError::Invalid)?;
         addressable(to, count)?;
         let _busy = (
-            self.core.others.busy(self.fileid),
+            self.core.changing(self.fileid),
             source.core.others.busy(source.fileid),
         );
         self.core.identity.act(writer, || {
@@ -165,7 +165,7 @@ impl InUse<'_> {
             return Err(VfsError::Invalid);
         }
         let _busy = (
-            self.core.others.busy(self.fileid),
+            self.core.changing(self.fileid),
             source.core.others.busy(source.fileid),
         );
         let sparse = Capabilities::HOLES | Capabilities::DEALLOCATE;

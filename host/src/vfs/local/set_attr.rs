@@ -31,7 +31,7 @@ impl Core {
         }
         self.identity
             .judge(|| posix::check_set_attr(&self.rights(object)?, cred, changes))?;
-        let _busy = self.others.busy(object.fileid);
+        let _busy = self.changing(object.fileid);
         self.identity
             .act(cred, || self.apply(cred, object, changes))?;
         self.changed(object.fileid, object.as_fd())?;

@@ -91,7 +91,7 @@ impl Core {
         self.identity
             .judge(|| posix::check_xattr(&self.rights(object)?, cred, true))?;
         let path = proc_path(object.as_fd());
-        let _busy = self.others.busy(object.fileid);
+        let _busy = self.changing(object.fileid);
         let ((), change) = self.alter(object, || {
             self.identity.act(cred, || alter(&path).map_err(errno::vfs))
         })?;

@@ -24,7 +24,7 @@ use dittofs_sdk::vfs::{Touch, VfsError, VfsResult, Watch, Watcher};
 use parking_lot::Mutex;
 
 use self::observer::{Observer, Watched};
-use self::own::Busy;
+pub(super) use self::own::Busy;
 use super::cache::Object;
 
 /// How a backend learns of others.
@@ -76,7 +76,7 @@ impl Others {
 }
 
 /// Whether other machines may change the file system, or a program that we know nothing of.
-fn is_elsewhere(root: BorrowedFd<'_>) -> bool {
+pub(super) fn is_elsewhere(root: BorrowedFd<'_>) -> bool {
     const NETWORK: [u64; 14] = [
         0x6969,      // NFS
         0x517b,      // SMB
