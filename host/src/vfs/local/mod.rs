@@ -41,8 +41,12 @@
 //!
 //! # What is answered in place
 //! Attributes and access of objects in use, names that the kernel's cache knows, data in the page
-//! cache, statistics; on tmpfs and ramfs all, with the thread's own creation mask. These touch memory only on local file systems; on a network file system
-//! below the share they may wait for it.
+//! cache, statistics, listings of what was listed before; on tmpfs and ramfs all, with the thread's own creation mask. These touch
+//! memory only on local file systems; on a network file system below the share they may wait for it.
+//!
+//! # What is told again
+//! The entries of a directory that is as it was when they were listed ([`names`]); attributes only as long as the
+//! operator allows, and not after a change of our own ([`seen`]). Nothing else is told or decided by what was seen before.
 
 mod access;
 mod acl;

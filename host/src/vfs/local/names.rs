@@ -196,3 +196,183 @@ impl Known {
         self.is_whole = more.is_whole;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+    use std::time::Duration;
+
+    use dittofs_sdk::vfs::{Cred, FileSystem, ReadDirLimit, VfsError};
+    use dittofs_testkit::vfs::wait;
+
+    use super::super::{Local, Options, open_core};
+    use super::*;
+
+    fn known(names: &[&str], first_cookie: u64) -> Known {
+        let mut known = Known::default();
+        for (name, cookie) in names.iter().zip(first_cookie..) {
+            known.push(name.as_bytes(), cookie, 100 + cookie, Weak::new());
+        }
+        known
+    }
+
+    fn told(known: &Known, cookie: u64) -> Option<Vec<(&[u8], u64)>> {
+        let entries = known.after(cookie)?;
+        Some(entries.map(|(name, entry)| (name, entry.fileid)).collect())
+    }
+
+    /// Names listed in pages of so many entries, with attributes.
+    fn list(fs: &Local, cred: &Cred, entries: u32) -> Result<BTreeSet<String>, VfsError> {
+        let limit = ReadDirLimit {
+            entries,
+            attrs: true,
+        };
+        let (mut names, mut after) = (BTreeSet::new(), 0);
+        loop {
+            let listing = wait(fs.read_dir(cred, &fs.root(), after, limit))?;
+            for entry in listing.iter() {
+                assert!(entry.has_node() && entry.attr().unwrap().fileid == entry.fileid());
+                let new = names.insert(String::from_utf8(entry.name().to_vec()).unwrap());
+                assert!(new, "twice");
+            }
+            match listing.last_cookie() {
+                Some(last) if !listing.eof() => after = last,
+                _ => return Ok(names),
+            }
+        }
+    }
+
+    fn truth(dir: &Path) -> BTreeSet<String> {
+        let entries = std::fs::read_dir(dir).unwrap();
+        let name = |entry: std::io::Result<std::fs::DirEntry>| {
+            entry.unwrap().file_name().into_string().unwrap()
+        };
+        entries.map(name).collect()
+    }
+
+    fn settle() {
+        std::thread::sleep(Duration::from_millis(40));
+    }
+
+    /// Entries that are known of the root, all of them.
+    fn remembered(fs: &Local) -> Option<usize> {
+        let lists = fs.core.names.lists.lock();
+        let root = lists.iter().find(|list| list.dir == fs.core.root.fileid)?;
+        let known = root.known();
+        known.is_whole().then_some(known.entries.len())
+    }
+
+    #[test]
+    fn entries_go_on_after_a_cookie() {
+        let mut all = known(&["a", "bb"], 7);
+        all.append(known(&["", "ccc"], 20));
+        assert_eq!(all.after(0).map(|entries| entries.len()), Some(4));
+        assert_eq!(told(&all, 7).unwrap().first(), Some(&(&b"bb"[..], 108)));
+        assert_eq!(told(&all, 20), Some(vec![(&b"ccc"[..], 121)]));
+        assert_eq!(told(&all, 21), Some(Vec::new()));
+        assert_eq!(told(&all, 9), None);
+        assert!(all.ends_at(21) && !all.ends_at(20));
+        all.end();
+        assert!(!all.ends_at(21), "there is nothing after the end");
+    }
+
+    #[test]
+    fn what_others_make_and_remove_is_seen_at_once() {
+        for dir in [
+            tempfile::tempdir().unwrap(),
+            tempfile::tempdir_in("/dev/shm").unwrap(),
+        ] {
+            let path = dir.path();
+            for number in 0..20 {
+                std::fs::write(path.join(format!("f{number}")), "x").unwrap();
+            }
+            let fs = open_core(path, &Options::default()).unwrap();
+            let root = Cred::root();
+            for round in 0..8 {
+                settle();
+                assert_eq!(list(&fs, &root, 7), Ok(truth(path)));
+                assert_eq!(remembered(&fs), Some(truth(path).len()), "round {round}");
+                assert_eq!(list(&fs, &root, 3), Ok(truth(path)));
+                match round % 4 {
+                    0 => std::fs::write(path.join(format!("new{round}")), "x").unwrap(),
+                    1 => std::fs::remove_file(path.join(format!("f{round}"))).unwrap(),
+                    2 => std::fs::rename(path.join("f10"), path.join("f11")).unwrap(),
+                    _ => {
+                        // Another file under the same name.
+                        std::fs::remove_file(path.join("f12")).unwrap();
+                        std::fs::create_dir(path.join("f12")).ok();
+                        std::fs::create_dir(path.join("f13d")).ok();
+                        std::fs::remove_dir(path.join("f12")).unwrap();
+                        std::fs::write(path.join("f12"), "other").unwrap();
+                        std::fs::write(path.join("f10"), "again").unwrap();
+                    }
+                }
+                assert_eq!(list(&fs, &root, 7), Ok(truth(path)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_directory_that_has_just_changed_is_not_remembered() {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let fs = open_core(dir.path(), &Options::default()).unwrap();
+        for number in 0..200 {
+            std::fs::write(dir.path().join(format!("f{number}")), "x").unwrap();
+            assert_eq!(list(&fs, &Cred::root(), 100), Ok(truth(dir.path())));
+        }
+    }
+
+    #[test]
+    fn who_may_not_read_is_refused_what_is_remembered() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("file"), "x").unwrap();
+        let mode = |mode| {
+            std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(mode)).unwrap();
+            settle();
+        };
+        mode(0o755);
+        let fs = open_core(dir.path(), &Options::default()).unwrap();
+        let other = Cred::user(10, 20);
+        assert!(list(&fs, &other, 10).is_ok());
+        assert_eq!(remembered(&fs), Some(1));
+        mode(0o700);
+        assert!(list(&fs, &Cred::root(), 10).is_ok());
+        assert_eq!(remembered(&fs), Some(1));
+        assert_eq!(list(&fs, &other, 10), Err(VfsError::AccessDenied));
+    }
+
+    #[test]
+    fn lists_and_their_entries_are_bounded() {
+        let names = Names {
+            step: Some(0),
+            lists: Mutex::default(),
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let look = |number: usize| {
+            let path = dir.path().join(number.to_string());
+            std::fs::create_dir_all(&path).unwrap();
+            let open = std::fs::File::open(path).unwrap();
+            super::super::core::stat(std::os::fd::AsFd::as_fd(&open)).unwrap()
+        };
+        let many = |count: usize| known(&vec!["name"; count], 1);
+        for number in 0..2 * LISTS {
+            let dir = look(number);
+            let list = names.of(&dir).unwrap();
+            names.extend(&list, 0, many(ENTRIES / 10), &dir);
+        }
+        let count = |names: &Names| {
+            let lists = names.lists.lock();
+            let entries = lists.iter().map(|list| list.known().entries.len());
+            (lists.len(), entries.sum::<usize>())
+        };
+        let (lists, entries) = count(&names);
+        assert!(lists <= LISTS && entries <= ENTRIES && entries > ENTRIES / 2);
+        // One that is too long by itself stays as it is.
+        let dir = look(2 * LISTS);
+        let list = names.of(&dir).unwrap();
+        names.extend(&list, 0, many(ENTRIES + 1), &dir);
+        assert_eq!(list.known().entries.len(), 0);
+    }
+}

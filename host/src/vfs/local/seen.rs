@@ -108,3 +108,150 @@ impl Core {
         Ok(tell(&attr))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use dittofs_sdk::vfs::{
+        Access, Cred, FileSystem, Handle, Name, OpenAccess, ReadDirLimit, SetAttr, Stability,
+    };
+    use dittofs_testkit::vfs::wait;
+
+    use super::super::{Local, Options, open_core};
+    use super::*;
+
+    /// Longer than any test.
+    const LONG: Duration = Duration::from_hours(1);
+
+    fn share(dir: &Path, bound: Duration) -> Local {
+        let options = Options {
+            attribute_cache: bound,
+            ..Options::default()
+        };
+        open_core(dir, &options).unwrap()
+    }
+
+    fn find(fs: &Local, name: &str) -> Handle {
+        let name = Name::new(name.as_bytes()).unwrap();
+        let found = wait(fs.lookup(&Cred::root(), &fs.root(), name));
+        found.unwrap().handle
+    }
+
+    fn size(fs: &Local, file: &Handle) -> u64 {
+        wait(fs.attr(file)).unwrap().size
+    }
+
+    fn listed_size(fs: &Local) -> u64 {
+        let limit = ReadDirLimit {
+            entries: 100,
+            attrs: true,
+        };
+        let listing = wait(fs.read_dir(&Cred::root(), &fs.root(), 0, limit)).unwrap();
+        let entry = listing.iter().find(|entry| entry.name() == b"file");
+        entry.unwrap().attr().unwrap().size
+    }
+
+    #[test]
+    fn what_others_change_is_told_when_the_bound_is_over_and_without_one_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, "1").unwrap();
+        let [none, short, long] =
+            [Duration::ZERO, Duration::from_millis(30), LONG].map(|bound| share(dir.path(), bound));
+        let file = find(&none, "file");
+        for fs in [&none, &short, &long] {
+            find(fs, "file");
+            assert_eq!((size(fs, &file), listed_size(fs)), (1, 1));
+        }
+        std::fs::write(&path, "22").unwrap();
+        assert_eq!((size(&none, &file), listed_size(&none)), (2, 2));
+        assert_eq!((size(&long, &file), listed_size(&long)), (1, 1));
+        std::thread::sleep(Duration::from_millis(50));
+        assert_eq!((size(&short, &file), listed_size(&short)), (2, 2));
+        // A lookup looks: from then on nobody is told less.
+        find(&long, "file");
+        assert_eq!((size(&long, &file), listed_size(&long)), (2, 2));
+    }
+
+    #[test]
+    fn what_the_server_changes_is_told_at_once_whatever_share_it_came_by() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("file"), "1").unwrap();
+        let [one, other] = [LONG, LONG].map(|bound| share(dir.path(), bound));
+        let file = find(&one, "file");
+        find(&other, "file");
+        let root = Cred::root();
+        let sizes = || {
+            [
+                size(&one, &file),
+                size(&other, &file),
+                listed_size(&one),
+                listed_size(&other),
+            ]
+        };
+        assert_eq!(sizes(), [1; 4]);
+        let open = wait(other.open(&root, &file, OpenAccess::Both)).unwrap();
+        wait(open.write(1, bytes::Bytes::from_static(b"234"), Stability::Unstable)).unwrap();
+        assert_eq!(sizes(), [4; 4]);
+        let shorter = SetAttr {
+            size: Some(2),
+            ..SetAttr::default()
+        };
+        wait(one.set_attr(&root, &file, &shorter)).unwrap();
+        assert_eq!(sizes(), [2; 4]);
+        let names = |fs: &Local| wait(fs.attr(&file)).unwrap().nlink;
+        assert_eq!((names(&one), names(&other)), (1, 1));
+        let second = Name::new(b"second").unwrap();
+        wait(other.link(&root, &file, &other.root(), second)).unwrap();
+        assert_eq!((names(&one), names(&other)), (2, 2));
+        wait(one.remove(&root, &one.root(), second)).unwrap();
+        assert_eq!((names(&one), names(&other)), (1, 1));
+        let first = Name::new(b"file").unwrap();
+        wait(one.remove(&root, &one.root(), first)).unwrap();
+        for fs in [&one, &other] {
+            let names = wait(fs.attr(&file)).map_or(0, |attr| attr.nlink);
+            assert_eq!(names, 0);
+        }
+    }
+
+    #[test]
+    fn what_is_changed_by_half_is_told_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, "1234").unwrap();
+        let fs = share(dir.path(), LONG);
+        let file = find(&fs, "file");
+        assert_eq!(size(&fs, &file), 4);
+        // The size comes first; the owner is one that the kernel does not take.
+        let changes = SetAttr {
+            size: Some(2),
+            uid: Some(u32::MAX),
+            ..SetAttr::default()
+        };
+        assert!(wait(fs.set_attr(&Cred::root(), &file, &changes)).is_err());
+        assert_eq!(size(&fs, &file), std::fs::metadata(&path).unwrap().len());
+    }
+
+    #[test]
+    fn permissions_are_never_judged_by_what_was_seen_before() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, "1").unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
+        let fs = share(dir.path(), LONG);
+        let (file, cred) = (find(&fs, "file"), Cred::user(10, 20));
+        let may = || {
+            let granted = wait(fs.access(&cred, &file, Access::READ)).unwrap();
+            let opened = wait(fs.open(&cred, &file, OpenAccess::Read)).is_ok();
+            (granted.access == Access::READ, opened)
+        };
+        wait(fs.attr(&file)).unwrap();
+        assert_eq!(may(), (true, true));
+        wait(fs.attr(&file)).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        assert_eq!(may(), (false, false));
+    }
+}
