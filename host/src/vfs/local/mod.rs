@@ -131,14 +131,13 @@ pub struct Options {
     /// Signs handles, so that only those given out are taken. It must stay the same over
     /// restarts, or clients' handles break.
     pub handle_key: Option<[u8; 32]>,
-    /// How long attributes may be told again without a look at the object; a change by another program is seen so much later. Zero: always looked at.
+    /// How long attributes may be told again without a look at the object; a change by another
+    /// program is seen so much later. Zero: always looked at.
     pub attribute_cache: Duration,
     /// Act as an ordinary user's server even with the privileges of root.
     pub unprivileged: bool,
     /// Do without fanotify also where it works.
     pub no_fanotify: bool,
-    /// How long attributes may be told again without a look at the object; a change by another program is seen so much later. Zero: always looked at.
-    pub attribute_cache: Duration,
 }
 
 impl Default for Options {
@@ -152,7 +151,6 @@ impl Default for Options {
             attribute_cache: Duration::ZERO,
             unprivileged: false,
             no_fanotify: false,
-            attribute_cache: Duration::ZERO,
         }
     }
 }
