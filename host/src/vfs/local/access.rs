@@ -78,7 +78,7 @@ impl Core {
             },
             None => self.identity.act(cred, || Ok(accessible(object, ALL)))?,
         };
-        let attr = self.attr_from(&stat)?;
+        let attr = self.attr_of(object, &stat)?;
         // The rules from bits to kinds of access are the same, whoever found the bits.
         let mut access = posix::access_by(attr.kind, wanted, |want| bits & want == want);
         if !self.identity.is_caller() {
