@@ -140,7 +140,11 @@ mod tests {
             let mut kernel = open_core(dir.path(), &Options::default()).unwrap();
             std::sync::Arc::get_mut(&mut kernel.core).unwrap().bounds = None;
             let file = std::fs::File::open(&path).unwrap();
-            let flags = rustix::fs::ioctl_getflags(&file).unwrap();
+            // A tmpfs has such flags since Linux 6.6 only.
+            let Ok(flags) = rustix::fs::ioctl_getflags(&file) else {
+                assert_eq!(place, "/dev/shm");
+                continue;
+            };
             let granted = || {
                 [&here, &kernel].map(|fs| {
                     let root = Cred::root();
