@@ -15,6 +15,7 @@ use rustix::thread::CapabilitySet;
 use rustix::time::ClockId;
 
 use super::cache::Object;
+use super::clock::{self, MILLISECOND};
 use super::core::{Core, stat};
 use super::sys;
 
@@ -44,9 +45,7 @@ impl Bounds {
 
     /// The bits that are refused to all.
     fn refused(&self, mount: impl AsFd) -> VfsResult<u32> {
-        let now = rustix::time::clock_gettime(ClockId::MonotonicCoarse);
-        let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
-        let now = seconds * 1000 + now.tv_nsec as u64 / 1_000_000;
+        let now = clock::now(ClockId::MonotonicCoarse) / MILLISECOND;
         let known = self.known.load(Ordering::Relaxed);
         if known != 0 && now.saturating_sub(known >> 3) < WHILE {
             return Ok(known as u32 & ALL);

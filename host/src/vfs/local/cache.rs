@@ -149,17 +149,18 @@ impl Cache {
         true
     }
 
-    /// Keeps an object that is only listed, if it [`has_room`](Self::has_room).
+    /// Keeps an object that is only listed, if it [`has_room`](Self::has_room), or answers with the one that is in
+    /// use.
     pub(super) fn keep_listed(&self, object: Object) -> Arc<Object> {
         let object = Arc::new(object);
         let Some(shard) = self.shard(object.fileid) else {
             return object;
         };
         let mut shard = shard.lock();
-        let mut closing = None;
-        if !shard.young.contains_key(&object.fileid) {
-            closing = shard.old.insert(object.fileid, Arc::clone(&object));
+        if let Some(used) = shard.young.get(&object.fileid) {
+            return Arc::clone(used);
         }
+        let closing = shard.old.insert(object.fileid, Arc::clone(&object));
         drop(shard);
         drop(closing);
         object

@@ -79,6 +79,9 @@ impl Core {
             return None;
         }
         let list = self.names.of(&stat(dir.as_fd()).ok()?)?;
+        if list.is_empty() {
+            return None;
+        }
         let look = self.look(cred, dir, limit).ok()?;
         self.relist(cred, &look, (&list, after), Patience::None)
     }

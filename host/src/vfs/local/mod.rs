@@ -46,12 +46,13 @@
 //!
 //! # What is told again
 //! The entries of a directory that is as it was when they were listed ([`names`]); attributes only as long as the
-//! operator allows, and not after a change of our own ([`seen`]). Nothing else is told or decided by what was seen before.
+//! operator allows, and not after a change of our own ([`seen`]). Who may do what is not decided by either.
 
 mod access;
 mod acl;
 mod cache;
 mod change;
+mod clock;
 mod core;
 mod descriptors;
 mod dir;

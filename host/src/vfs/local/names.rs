@@ -17,6 +17,7 @@ use rustix::fs::Statx;
 use rustix::time::ClockId;
 
 use super::cache::Object;
+use super::clock::{self, MILLISECOND};
 use super::core::ctime;
 use super::others::is_elsewhere;
 
@@ -25,7 +26,6 @@ const LISTS: usize = 64;
 /// Most entries of all lists of a share: each takes its name, 40 bytes, and what an object that is not in use
 /// any more leaves behind, some 250.
 const ENTRIES: usize = 32_768;
-const MILLISECOND: u64 = 1_000_000;
 
 /// The lists of one share.
 pub(super) struct Names {
@@ -49,7 +49,17 @@ pub(super) struct Known {
     /// One after the other.
     names: Vec<u8>,
     entries: Vec<Entry>,
-    is_whole: bool,
+    rest: Rest,
+}
+
+/// What there is behind the entries that are known.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Rest {
+    #[default]
+    Unknown,
+    Nothing,
+    /// More than is remembered: then nothing is, so that nobody searches a part in vain.
+    TooMuch,
 }
 
 /// An entry, but for its name.
@@ -84,7 +94,7 @@ impl Names {
             lists.push_front(Arc::clone(&found));
             return Some(found);
         }
-        if now() < ctime.saturating_add(step) {
+        if clock::now(ClockId::Realtime) < ctime.saturating_add(step) {
             return None;
         }
         let new = Arc::new(List {
@@ -101,14 +111,20 @@ impl Names {
     /// Adds to `list` what was found `after` this cookie and nothing else, if it ends there. The directory looks
     /// like this afterwards.
     pub(super) fn extend(&self, list: &List, after: u64, more: Known, dir: &Statx) {
-        if list.ctime != ctime(dir) || !self.make_room(list, more.entries.len()) {
+        if list.ctime != ctime(dir) {
             return;
         }
+        let has_room = self.make_room(list, more.entries.len());
         let mut known = list.known.write();
-        if known.ends_at(after) {
-            known.append(more);
-            list.len.store(known.entries.len(), Ordering::Relaxed);
+        if !known.ends_at(after) {
+            return;
         }
+        if has_room {
+            known.append(more);
+        } else {
+            *known = Known::too_much();
+        }
+        list.len.store(known.entries.len(), Ordering::Relaxed);
     }
 
     /// Drops lists that were used longer ago than `list` until it may have `more` entries.
@@ -123,14 +139,12 @@ impl Names {
     }
 }
 
-/// By the clock that ctime is of, in nanoseconds.
-fn now() -> u64 {
-    let now = rustix::time::clock_gettime(ClockId::Realtime);
-    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
-    seconds * 1000 * MILLISECOND + u64::try_from(now.tv_nsec).unwrap_or(0)
-}
-
 impl List {
+    /// Whether nothing is known.
+    pub(super) fn is_empty(&self) -> bool {
+        self.len.load(Ordering::Relaxed) == 0
+    }
+
     pub(super) fn known(&self) -> impl std::ops::Deref<Target = Known> + '_ {
         self.known.read()
     }
@@ -150,11 +164,18 @@ impl Known {
 
     /// There are no more.
     pub(super) fn end(&mut self) {
-        self.is_whole = true;
+        self.rest = Rest::Nothing;
     }
 
     pub(super) fn is_whole(&self) -> bool {
-        self.is_whole
+        self.rest == Rest::Nothing
+    }
+
+    fn too_much() -> Self {
+        Self {
+            rest: Rest::TooMuch,
+            ..Self::default()
+        }
     }
 
     /// The entries after `cookie`, where 0 is before all; none if it is of no entry. File systems whose
@@ -185,7 +206,7 @@ impl Known {
     }
 
     fn ends_at(&self, cookie: u64) -> bool {
-        !self.is_whole && self.entries.last().map_or(0, |last| last.cookie) == cookie
+        self.rest == Rest::Unknown && self.entries.last().map_or(0, |last| last.cookie) == cookie
     }
 
     fn append(&mut self, more: Self) {
@@ -196,7 +217,7 @@ impl Known {
             ..entry
         };
         self.entries.extend(more.entries.into_iter().map(moved));
-        self.is_whole = more.is_whole;
+        self.rest = more.rest;
     }
 }
 
@@ -372,10 +393,16 @@ mod tests {
         };
         let (lists, entries) = count(&names);
         assert!(lists <= LISTS && entries <= ENTRIES && entries > ENTRIES / 2);
-        // One that is too long by itself stays as it is.
+        // Of one that is too long by itself nothing is remembered, not even its beginning.
         let dir = look(2 * LISTS);
         let list = names.of(&dir).unwrap();
-        names.extend(&list, 0, many(ENTRIES + 1), &dir);
-        assert_eq!(list.known().entries.len(), 0);
+        names.extend(&list, 0, known(&["a", "b"], 1), &dir);
+        assert_eq!(list.known().entries.len(), 2);
+        names.extend(&list, 2, many(ENTRIES), &dir);
+        names.extend(&list, 0, known(&["a", "b"], 1), &dir);
+        assert_eq!(
+            (list.known().entries.len(), list.known().is_whole()),
+            (0, false)
+        );
     }
 }

@@ -16,10 +16,8 @@ use rustix::time::ClockId;
 
 use super::acl;
 use super::cache::Object;
+use super::clock::{self, SECOND};
 use super::core::{Core, ctime, kind, stat};
-
-/// In nanoseconds.
-const SECOND: u64 = 1_000_000_000;
 
 /// As whom a call is made that was looked into here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,11 +138,10 @@ impl Core {
         if known.load(Ordering::Relaxed) == changed {
             return Ok(true);
         }
-        let now = rustix::time::clock_gettime(ClockId::RealtimeCoarse);
+        let now = clock::now(ClockId::RealtimeCoarse);
         if self.identity.serve(|| acl::has_list(object.as_fd()))? {
             return Ok(false);
         }
-        let now = u64::try_from(now.tv_sec).unwrap_or(0) * SECOND + now.tv_nsec as u64;
         // Old file systems keep whole seconds.
         let step = if changed.is_multiple_of(SECOND) {
             SECOND

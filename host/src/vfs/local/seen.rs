@@ -13,6 +13,7 @@ use rustix::fs::Statx;
 use rustix::time::ClockId;
 
 use super::cache::Object;
+use super::clock;
 use super::core::Core;
 
 /// What an object looked like.
@@ -22,38 +23,32 @@ pub(super) struct Seen(Mutex<Option<Box<Look>>>);
 struct Look {
     attr: Attr,
     mark: u64,
-    /// When it began.
-    at: Duration,
+    /// When it began, in nanoseconds.
+    at: u64,
 }
 
-/// How long what was seen may be told.
+/// How long what was seen may be told, in nanoseconds.
 #[derive(Clone, Copy)]
-pub(super) struct Bound(Option<Duration>);
+pub(super) struct Bound(Option<u64>);
 
-/// When something is told, where it may have been seen before.
+/// When something is told, where it may have been seen before, in nanoseconds.
 #[derive(Clone, Copy)]
-pub(super) struct Moment(Option<Duration>);
+pub(super) struct Moment(Option<u64>);
 
 impl Bound {
     pub(super) fn new(bound: Duration) -> Self {
-        Self((!bound.is_zero()).then_some(bound))
+        let bound = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
+        Self((bound > 0).then_some(bound))
     }
 
     /// Now.
     pub(super) fn moment(self) -> Moment {
-        Moment(self.0.map(|_| now()))
+        Moment(self.0.map(|_| clock::now(ClockId::MonotonicCoarse)))
     }
 }
 
-/// Of a clock that costs next to nothing and is not set.
-fn now() -> Duration {
-    let now = rustix::time::clock_gettime(ClockId::MonotonicCoarse);
-    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
-    Duration::new(seconds, u32::try_from(now.tv_nsec).unwrap_or(0))
-}
-
 impl Look {
-    fn is_good(&self, mark: u64, since: Duration) -> bool {
+    fn is_good(&self, mark: u64, since: u64) -> bool {
         self.mark == mark && self.at > since
     }
 }
